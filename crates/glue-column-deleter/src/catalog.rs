@@ -1,0 +1,169 @@
+//! The three calls to AWS Glue.
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::operation::get_table::GetTableError;
+use aws_sdk_glue::types::Table;
+
+use crate::config::GlueName;
+use crate::error::{Error, TableError};
+use crate::repair::Repair;
+
+/// One database of the account's data catalog.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalog {
+    client: Client,
+    database: GlueName,
+}
+
+/// What became of a change to a table.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Update {
+    /// The table has the new definition.
+    Done,
+    /// Somebody else changed the table in the meantime; it has their definition.
+    Moved,
+    /// There is no such table any more.
+    Gone,
+}
+
+impl Catalog {
+    pub(crate) fn new(client: Client, database: GlueName) -> Self {
+        Self { client, database }
+    }
+
+    /// Hands every table of the database to `visit`, page by page.
+    pub(crate) async fn for_each_table(&self, mut visit: impl FnMut(Table)) -> Result<(), Error> {
+        let mut pages = self
+            .client
+            .get_tables()
+            .database_name(self.database.as_str())
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Error::list_tables(&self.database, error))?;
+            page.table_list.into_iter().flatten().for_each(&mut visit);
+        }
+        Ok(())
+    }
+
+    /// The table of that name as it is now, or `None` if there is none any more.
+    pub(crate) async fn table(&self, name: &str) -> Result<Option<Table>, TableError> {
+        match self
+            .client
+            .get_table()
+            .database_name(self.database.as_str())
+            .name(name)
+            .send()
+            .await
+        {
+            Ok(found) => Ok(found.table),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(GetTableError::is_entity_not_found_exception) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(TableError::read(name, error)),
+        }
+    }
+
+    /// Replaces a table's definition, provided that nobody else did so since it was read.
+    pub(crate) async fn update(&self, repair: &Repair) -> Result<Update, TableError> {
+        let sent = self
+            .client
+            .update_table()
+            .database_name(self.database.as_str())
+            .table_input(repair.table_input.clone())
+            .set_version_id(repair.version_id.clone())
+            // The crawler puts the column back on every run. An archived version for each repair would fill the
+            // account's quota of table versions, and the definition with the column in it is of no use to anyone.
+            .skip_archive(true)
+            .send()
+            .await;
+        let Err(error) = sent else {
+            return Ok(Update::Done);
+        };
+        match error.as_service_error() {
+            Some(refused) if refused.is_concurrent_modification_exception() => Ok(Update::Moved),
+            Some(refused) if refused.is_entity_not_found_exception() => Ok(Update::Gone),
+            _ => Err(TableError::update(&repair.table_input.name, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_sdk::test_util::{FakeHttp, Reply};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::table_input::table_input;
+
+    /// What `Table` has and `TableInput` has not.
+    const ONLY_IN_TABLE: [&str; 11] = [
+        "DatabaseName",
+        "CatalogId",
+        "CreateTime",
+        "UpdateTime",
+        "CreatedBy",
+        "IsRegisteredWithLakeFormation",
+        "IsMultiDialectView",
+        "IsMaterializedView",
+        "IcebergTableMetadata",
+        "Status",
+        "MemberOfTomorrow",
+    ];
+
+    #[tokio::test]
+    async fn every_member_of_table_input_survives_the_round_trip() {
+        let table: Value =
+            serde_json::from_str(include_str!("../tests/full_table.json")).expect("JSON");
+        let listing = json!({ "TableList": [table] }).to_string();
+        let http = FakeHttp::new(move |sent| match sent.operation() {
+            Some("GetTables") => Reply::ok(listing.clone()),
+            _ => Reply::ok("{}"),
+        });
+        let database = GlueName::new("ssm_global_resource_sync").expect("a good name");
+        let catalog = Catalog::new(Client::new(&http.sdk_config()), database);
+
+        let mut read = Vec::new();
+        catalog
+            .for_each_table(|table| read.push(table))
+            .await
+            .expect("listed");
+        let table_read = read.pop().expect("one table");
+        let repair = Repair {
+            version_id: table_read.version_id.clone(),
+            table_input: table_input(table_read),
+            removed: Vec::new(),
+        };
+        // A member that the SDK learns later is absent from the file and shows up here.
+        let debug = format!("{:?}", repair.table_input);
+        assert!(
+            !debug.contains("None"),
+            "full_table.json lacks a member: {debug}"
+        );
+        assert_eq!(
+            catalog.update(&repair).await.expect("updated"),
+            Update::Done
+        );
+
+        let mut expected = table;
+        let members = expected.as_object_mut().expect("an object");
+        for name in ONLY_IN_TABLE {
+            members.remove(name).expect("the file has it");
+        }
+        let version_id = members.remove("VersionId").expect("the file has it");
+        let sent: Value = serde_json::from_str(&http.sent()[1].body).expect("JSON");
+        assert_eq!(
+            sent,
+            json!({
+                "DatabaseName": "ssm_global_resource_sync",
+                "TableInput": expected,
+                "VersionId": version_id,
+                "SkipArchive": true,
+            })
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! In what order things are done.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use aws_sdk_glue::Client;
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Update};
+use crate::config::{Config, GlueName};
+use crate::error::{Error, TableError};
+use crate::event::CrawlerStateChange;
+use crate::repair::{Repair, Verdict, examine};
+
+/// How often a table that changes underneath is written before it is given up.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// The wait before such a table is read again; it grows with each attempt, so that another writer can finish.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The function: listens to one crawler and repairs one database.
+#[derive(Clone, Debug)]
+pub struct ColumnDeleter {
+    catalog: Catalog,
+    crawler: GlueName,
+}
+
+/// What a repair did; the function's answer, as JSON.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Summary {
+    /// How many tables the database has, those left alone included.
+    pub tables_checked: usize,
+    /// The columns that were removed, by table. Tables that needed nothing are not listed.
+    pub columns_removed: BTreeMap<String, Vec<String>>,
+    /// The time it took, in milliseconds.
+    pub elapsed_ms: u128,
+}
+
+impl ColumnDeleter {
+    /// Builds the function on a client that it keeps for all invocations.
+    #[must_use]
+    pub fn new(client: Client, config: Config) -> Self {
+        Self {
+            catalog: Catalog::new(client, config.database),
+            crawler: config.crawler,
+        }
+    }
+
+    /// Handles one event: repairs the database if it tells of the crawler's success, else ignores it (`None`).
+    ///
+    /// # Errors
+    /// The tables can't be listed, or some of them can't be repaired; the others are, and Lambda's retry of the
+    /// event finds only the bad ones left to do.
+    pub async fn handle(
+        &self,
+        event: EventBridgeEvent<CrawlerStateChange>,
+    ) -> Result<Option<Summary>, Error> {
+        let change = event.detail;
+        if change.crawler_name != self.crawler.as_str() || !change.succeeded() {
+            tracing::info!(
+                crawler = change.crawler_name,
+                state = change.state,
+                "event ignored"
+            );
+            return Ok(None);
+        }
+        self.repair_database().await.map(Some)
+    }
+
+    async fn repair_database(&self) -> Result<Summary, Error> {
+        let started = Instant::now();
+        let mut summary = Summary::default();
+        // All pages are read before the first change, so that no page token outlives the listing it belongs to.
+        let mut repairs = Vec::new();
+        self.catalog
+            .for_each_table(|table| {
+                summary.tables_checked += 1;
+                let name = table.name.clone();
+                match examine(table) {
+                    Verdict::LeaveAlone(kind) => {
+                        tracing::info!(table = name, kind, "table left alone")
+                    }
+                    Verdict::Sound => {}
+                    Verdict::Repair(repair) => repairs.push(*repair),
+                }
+            })
+            .await?;
+
+        let mut failures = Vec::new();
+        for repair in repairs {
+            let name = repair.table_input.name.clone();
+            match self.repair_table(repair).await {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => {
+                    tracing::info!(table = name, columns = removed.join(","), "columns removed");
+                    summary.columns_removed.insert(name, removed);
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(Error::Tables {
+                tables_checked: summary.tables_checked,
+                failures,
+            });
+        }
+        summary.elapsed_ms = started.elapsed().as_millis();
+        tracing::info!(
+            tables_checked = summary.tables_checked,
+            tables_repaired = summary.columns_removed.len(),
+            elapsed_ms = summary.elapsed_ms,
+            "database repaired"
+        );
+        Ok(summary)
+    }
+
+    /// Repairs one table and returns the columns that went: none if the table needs nothing any more.
+    async fn repair_table(&self, mut repair: Repair) -> Result<Vec<String>, TableError> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            match self.catalog.update(&repair).await? {
+                Update::Done => return Ok(repair.removed),
+                Update::Gone => return Ok(Vec::new()),
+                Update::Moved => {}
+            }
+            let name = &repair.table_input.name;
+            tracing::info!(table = name, attempt, "table changed underneath");
+            tokio::time::sleep(PAUSE * attempt).await;
+            let Some(table) = self.catalog.table(name).await? else {
+                return Ok(Vec::new());
+            };
+            match examine(table) {
+                Verdict::Repair(again) => repair = *again,
+                Verdict::Sound | Verdict::LeaveAlone(_) => return Ok(Vec::new()),
+            }
+        }
+        Err(TableError::Contended {
+            table: repair.table_input.name,
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+}

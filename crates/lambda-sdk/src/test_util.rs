@@ -1,0 +1,160 @@
+//! A programmable stand-in for everything that a function reaches over HTTP. It keeps what was
+//! sent, so that a test compares what goes on the wire.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+
+/// A request as it went on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// The whole URL.
+    pub uri: String,
+    /// Headers by lower-case name.
+    pub headers: HashMap<String, String>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Sent {
+    /// The operation of a call in AWS's JSON protocol: `CreateCrawler` of `AWSGlue.CreateCrawler`.
+    #[must_use]
+    pub fn operation(&self) -> Option<&str> {
+        self.headers.get("x-amz-target")?.split('.').nth(1)
+    }
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// A response with a status code, headers and a body.
+    Response(u16, Vec<(&'static str, String)>, String),
+    /// No connection.
+    Refused,
+    /// Nothing, ever.
+    Hang,
+}
+
+impl Reply {
+    /// A 200 with this body.
+    pub fn ok(body: impl Into<String>) -> Self {
+        Self::Response(200, Vec::new(), body.into())
+    }
+
+    /// A response with this status and body.
+    pub fn status(status: u16, body: impl Into<String>) -> Self {
+        Self::Response(status, Vec::new(), body.into())
+    }
+
+    /// An error of a service with AWS's JSON protocol.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let message = message.replace('"', "\\\"");
+        Self::Response(
+            status,
+            vec![("x-amzn-requestid", "11111111-2222-3333".to_owned())],
+            format!(r#"{{"__type":"{code}","message":"{message}"}}"#),
+        )
+    }
+}
+
+/// The other side of the connector.
+#[derive(Clone)]
+pub struct FakeHttp {
+    reply: Arc<Mutex<dyn FnMut(&Sent) -> Reply + Send>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+impl FakeHttp {
+    /// Answers each request, retries included, with what `reply` makes of it.
+    pub fn new(reply: impl FnMut(&Sent) -> Reply + Send + 'static) -> Self {
+        Self {
+            reply: Arc::new(Mutex::new(reply)),
+            sent: Arc::default(),
+        }
+    }
+
+    /// Everything that was sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Sent> {
+        lock(&self.sent).clone()
+    }
+
+    /// The connector to hand to what is tested.
+    #[must_use]
+    pub fn connector(&self) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+
+    /// The functions' own configuration over this connector, for account 111122223333 in
+    /// us-east-1.
+    ///
+    /// # Panics
+    ///
+    /// Never: the environment is complete.
+    #[must_use]
+    pub fn sdk_config(&self) -> SdkConfig {
+        let env = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "111122223333"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        crate::sdk_config(&BTreeMap::from(env), self.connector()).expect("a complete environment")
+    }
+}
+
+impl fmt::Debug for FakeHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeHttp")
+    }
+}
+
+impl HttpConnector for FakeHttp {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let sent = Sent {
+            method: request.method().to_owned(),
+            uri: request.uri().to_owned(),
+            headers: request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: request
+                .body()
+                .bytes()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+                .unwrap_or_default(),
+        };
+        lock(&self.sent).push(sent.clone());
+        match lock(&self.reply)(&sent) {
+            Reply::Response(status, headers, body) => {
+                let status = status.try_into().expect("a status code");
+                let mut response = HttpResponse::new(status, SdkBody::from(body));
+                for (name, value) in headers {
+                    response.headers_mut().insert(name, value);
+                }
+                HttpConnectorFuture::ready(Ok(response))
+            }
+            Reply::Refused => HttpConnectorFuture::ready(Err(ConnectorError::io(
+                io::Error::from(io::ErrorKind::ConnectionRefused).into(),
+            ))),
+            Reply::Hang => HttpConnectorFuture::new(std::future::pending()),
+        }
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

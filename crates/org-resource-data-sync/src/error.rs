@@ -1,0 +1,137 @@
+//! How a request fails: each variant is a step, in words that follow "failed to".
+
+use std::time::Duration;
+
+use cfn_response::Failure;
+use lambda_sdk::AwsError;
+
+use crate::properties::PropertyError;
+use crate::sync::Sync;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The resource's properties don't describe a sync.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    /// The existing syncs can't be read.
+    #[error("list the resource data syncs")]
+    List(#[source] AwsError),
+    /// The API refuses the sync.
+    #[error("create resource data sync {sync}")]
+    Create {
+        /// What was asked for.
+        sync: Sync,
+        /// Its answer.
+        source: AwsError,
+    },
+    /// SSM writes a probe object when it creates a sync, and could not.
+    #[error(
+        "create resource data sync {sync}: SSM can't write to the bucket; check that the bucket policy allows \
+         ssm.amazonaws.com s3:GetBucketAcl, s3:PutObject and s3:PutObjectTagging below this prefix for your \
+         organization id (aws:SourceOrgID), that the policy of the key that encrypts it allows kms:GenerateDataKey, \
+         and that the bucket is in {}", .sync.destination.region
+    )]
+    NotWritable {
+        /// What was asked for.
+        sync: Sync,
+        /// The API's answer to the last attempt.
+        source: AwsError,
+    },
+    /// Another sync is there already. It is left alone: nobody can tell who needs it.
+    #[error(
+        "create resource data sync {sync}: there is {existing} already; an account and Region can have one sync of \
+         an organization and none twice of the same name; delete that one, or choose another name"
+    )]
+    InTheWay {
+        /// What was asked for.
+        sync: Sync,
+        /// The existing syncs and where they ship to.
+        existing: String,
+        /// The API's answer; none if it did not have to be asked.
+        source: Option<AwsError>,
+    },
+    /// The sync was created, and its first run failed.
+    #[error("run resource data sync {sync}: {message}")]
+    FirstRun {
+        /// What was asked for.
+        sync: Sync,
+        /// What SSM says about the run.
+        message: String,
+    },
+    /// The sync was created, then something failed, and it could not be removed again.
+    #[error("remove resource data sync {name} ({removal}) after the failure to {cause}")]
+    LeftBehind {
+        /// Name of what is still there.
+        name: String,
+        /// Why it could not be removed.
+        removal: String,
+        /// Why it should have been.
+        cause: String,
+    },
+    /// The API refuses the deletion.
+    #[error("delete resource data sync {name}")]
+    Delete {
+        /// Name of the sync.
+        name: String,
+        /// Its answer.
+        source: AwsError,
+    },
+    /// The deletion was accepted but has not come about.
+    #[error("delete resource data sync {name}: still listed after {} s", .waited.as_secs())]
+    StillListed {
+        /// Name of the sync.
+        name: String,
+        /// How long was waited for.
+        waited: Duration,
+    },
+    /// The function's time ran out while the changed sync was being made.
+    #[error("create resource data sync {0} in time")]
+    Time(Sync),
+    /// A change failed after the old sync was deleted, and the old one is back.
+    #[error("change the resource data sync; {old} is restored")]
+    Restored {
+        /// What it was and is again.
+        old: Sync,
+        /// Why the change failed.
+        source: Box<Error>,
+    },
+    /// A change failed after the old sync was deleted, and so did bringing it back.
+    #[error(
+        "change the resource data sync; {old} is deleted and could not be restored ({restoring})"
+    )]
+    NotRestored {
+        /// What it was.
+        old: Sync,
+        /// Why it could not be restored.
+        restoring: String,
+        /// Why the change failed.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// The error and its sources in one line, to be told inside of another.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
+    }
+
+    /// The failure of a Create: what it left behind is named, so that the rollback removes it.
+    pub(crate) fn into_create_failure(self) -> Failure {
+        let left_behind = match &self {
+            Self::LeftBehind { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        let failure = Failure::from(self);
+        match left_behind {
+            Some(name) => failure.with_physical_resource_id(name),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The calls to Systems Manager, and what their answers mean.
+
+use aws_sdk_ssm::types::{
+    LastResourceDataSyncStatus, ResourceDataSyncDestinationDataSharing, ResourceDataSyncItem,
+    ResourceDataSyncS3Destination, ResourceDataSyncS3Format,
+};
+use lambda_sdk::AwsError;
+
+use crate::error::Error;
+use crate::sync::{Destination, Sync};
+
+/// The kind of sync that ships to a bucket, in contrast to Explorer's.
+const SYNC_TYPE: &str = "SyncToDestination";
+
+/// What makes it a sync of the organization.
+const DATA_SHARING_TYPE: &str = "Organization";
+
+/// A sync as the API lists it; the data sharing type is not among what it tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) destination: Option<Destination>,
+    pub(crate) status: Option<LastResourceDataSyncStatus>,
+    pub(crate) status_message: Option<String>,
+}
+
+impl Listed {
+    pub(crate) fn is(&self, sync: &Sync) -> bool {
+        self.name == sync.name && self.destination.as_ref() == Some(&sync.destination)
+    }
+}
+
+impl From<ResourceDataSyncItem> for Listed {
+    fn from(item: ResourceDataSyncItem) -> Self {
+        let non_empty = |text: Option<&str>| text.filter(|it| !it.is_empty()).map(str::to_owned);
+        Self {
+            destination: item.s3_destination().map(|s3| Destination {
+                bucket: s3.bucket_name().to_owned(),
+                prefix: non_empty(s3.prefix()),
+                region: s3.region().to_owned(),
+                kms_key_arn: non_empty(s3.awskms_key_arn()),
+            }),
+            name: item.sync_name.unwrap_or_default(),
+            status: item.last_status,
+            status_message: item.last_sync_status_message,
+        }
+    }
+}
+
+/// Names and destinations of `listed` for a message.
+pub(crate) fn describe<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> String {
+    let describe = |it: &Listed| match &it.destination {
+        Some(destination) => format!("{} to {destination}", it.name),
+        None => it.name.clone(),
+    };
+    let all: Vec<_> = listed.into_iter().map(describe).collect();
+    all.join(", ")
+}
+
+/// The account's and Region's resource data syncs.
+#[derive(Clone, Debug)]
+pub(crate) struct Syncs(aws_sdk_ssm::Client);
+
+impl Syncs {
+    pub(crate) fn new(client: aws_sdk_ssm::Client) -> Self {
+        Self(client)
+    }
+
+    /// All syncs that ship to a bucket, of every page.
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let mut items = self
+            .0
+            .list_resource_data_sync()
+            .sync_type(SYNC_TYPE)
+            .into_paginator()
+            .items()
+            .send();
+        let mut listed = Vec::new();
+        while let Some(item) = items.next().await {
+            listed.push(item.map_err(|error| Error::List(error.into()))?.into());
+        }
+        Ok(listed)
+    }
+
+    /// The sync of this name, if it is there.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
+        let listed = self.list().await?;
+        Ok(listed.into_iter().find(|it| it.name == name))
+    }
+
+    /// One attempt to create `sync`.
+    pub(crate) async fn create(&self, sync: &Sync) -> Result<(), Error> {
+        let result = self
+            .0
+            .create_resource_data_sync()
+            .sync_name(&sync.name)
+            .sync_type(SYNC_TYPE)
+            .s3_destination(s3_destination(&sync.destination))
+            .send()
+            .await;
+        let Err(error) = result else {
+            return Ok(());
+        };
+        let source = AwsError::from(error);
+        let sync = sync.clone();
+        if is_not_writable(&source) {
+            return Err(Error::NotWritable { sync, source });
+        }
+        if !is_in_the_way(&source) {
+            return Err(Error::Create { sync, source });
+        }
+        Err(Error::InTheWay {
+            sync,
+            existing: describe(&self.list().await?),
+            source: Some(source),
+        })
+    }
+
+    /// Deletes the sync of this name. Returns whether there was one.
+    pub(crate) async fn delete(&self, name: &str) -> Result<bool, Error> {
+        let result = self
+            .0
+            .delete_resource_data_sync()
+            .sync_name(name)
+            .sync_type(SYNC_TYPE)
+            .send()
+            .await;
+        match result.map_err(AwsError::from) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ResourceDataSyncNotFoundException") => Ok(false),
+            Err(source) => Err(Error::Delete {
+                name: name.to_owned(),
+                source,
+            }),
+        }
+    }
+}
+
+fn s3_destination(destination: &Destination) -> ResourceDataSyncS3Destination {
+    ResourceDataSyncS3Destination::builder()
+        .bucket_name(&destination.bucket)
+        .set_prefix(destination.prefix.clone())
+        .sync_format(ResourceDataSyncS3Format::JsonSerde)
+        .region(&destination.region)
+        .set_awskms_key_arn(destination.kms_key_arn.clone())
+        .destination_data_sharing(
+            ResourceDataSyncDestinationDataSharing::builder()
+                .destination_data_sharing_type(DATA_SHARING_TYPE)
+                .build(),
+        )
+        .build()
+        .expect("bucket, format and Region are set")
+}
+
+/// The probe object could not be written: a wrong policy, or one so fresh that S3 does not know it
+/// everywhere.
+fn is_not_writable(error: &AwsError) -> bool {
+    error.code() == Some("ResourceDataSyncInvalidConfigurationException")
+        && error
+            .message()
+            .is_some_and(|text| text.contains("S3 write failed for bucket"))
+}
+
+fn is_in_the_way(error: &AwsError) -> bool {
+    matches!(
+        error.code(),
+        Some("ResourceDataSyncAlreadyExistsException" | "ResourceDataSyncCountExceededException")
+    )
+}

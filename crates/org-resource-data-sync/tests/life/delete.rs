@@ -1,0 +1,54 @@
+//! Delete removes the sync that the physical id names, and nothing else.
+
+use lambda_sdk::test_util::Reply;
+use serde_json::json;
+
+use crate::cloudformation::{NAME, answer, assert_failed, assert_success, delete, sync};
+use crate::ssm::FakeSsm;
+
+#[tokio::test(start_paused = true)]
+async fn the_sync_is_gone_when_the_delete_is_answered() {
+    let ssm = FakeSsm::new([sync()]).with(|state| state.lists_until_gone = 3);
+    assert_success(&answer(&ssm, delete(NAME)).await, NAME);
+    assert_eq!(ssm.syncs().len(), 0);
+    assert_eq!(ssm.calls("ListResourceDataSync"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_physical_id_alone_says_what_to_delete() {
+    let mut renamed = sync();
+    renamed["SyncName"] = "renamed".into();
+    let ssm = FakeSsm::new([sync(), renamed]);
+    let mut event = delete("renamed");
+    event["ResourceProperties"] = json!({"Nonsense": "1"});
+    assert_success(&answer(&ssm, event).await, "renamed");
+    assert_eq!(ssm.names(), [NAME]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_deleted() {
+    let long = "ResourceDataSync-".to_owned() + &"x".repeat(64);
+    for id in [NAME, &*long] {
+        let ssm = FakeSsm::new([]);
+        assert_success(&answer(&ssm, delete(id)).await, id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_other_refusal_fails_with_its_cause() {
+    let rows = [
+        ("AccessDeniedException", "User is not authorized"),
+        ("ResourceDataSyncInvalidConfigurationException", "Invalid"),
+    ];
+    for (code, message) in rows {
+        let error = Reply::error(400, code, message);
+        let ssm = FakeSsm::new([sync()]).failing("DeleteResourceDataSync", error, 1, u32::MAX);
+        let texts = [
+            "failed to delete resource data sync patch-reporting",
+            code,
+            message,
+        ];
+        assert_failed(&answer(&ssm, delete(NAME)).await, NAME, &texts);
+        assert_eq!(ssm.syncs().len(), 1, "{code}");
+    }
+}

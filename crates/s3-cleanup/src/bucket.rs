@@ -1,0 +1,287 @@
+//! The five calls to Amazon S3, each bound to one bucket and to the account that must own it.
+
+use std::str::Utf8Error;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
+
+use crate::bucket_name::BucketName;
+use crate::error::{Cause, Refusal};
+use crate::key;
+
+/// Most keys that one `DeleteObjects` takes.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>.
+pub(crate) const MAX_KEYS_PER_DELETE: usize = 1_000;
+
+/// A bucket as seen by the account that owns it. S3 refuses every call if another account owns it by now.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) name: &'a BucketName,
+    /// Twelve digits.
+    pub(crate) owner: &'a str,
+}
+
+/// One version of an object, or one delete marker: both go in the same way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) key: String,
+    /// `null` in a bucket whose versioning was never on.
+    pub(crate) version_id: Option<String>,
+}
+
+/// A place in the order of a listing; the listing goes on behind it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Marker {
+    pub(crate) key: String,
+    pub(crate) version_id: Option<String>,
+}
+
+/// One page of versions: at most 1,000 of `versions` and `folders` together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) versions: Vec<Version>,
+    /// The prefixes, up to a slash, of all the keys that have one behind the prefix asked for.
+    pub(crate) folders: Vec<String>,
+    /// Where the next page begins, unless this is the last.
+    pub(crate) next: Option<Marker>,
+}
+
+/// An upload in parts that was neither completed nor aborted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Upload {
+    key: String,
+    id: String,
+}
+
+/// One page of incomplete uploads.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct UploadPage {
+    pub(crate) uploads: Vec<Upload>,
+    /// The upload behind which the next page begins, unless this is the last.
+    pub(crate) next: Option<Upload>,
+}
+
+/// Why a call did not do its work.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The bucket is gone, and all that was in it.
+    NoSuchBucket,
+    /// Anything else.
+    Cause(Cause),
+}
+
+impl CallError {
+    fn new<E>(operation: &'static str, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        if error.code() == Some("NoSuchBucket") {
+            return Self::NoSuchBucket;
+        }
+        Self::Cause(Cause::Request {
+            operation,
+            error: error.into(),
+        })
+    }
+}
+
+impl Bucket<'_> {
+    /// One page of the versions and delete markers below `prefix`, from `from` on; with `by_folder` those in deeper
+    /// folders are not listed but their folders are.
+    pub(crate) async fn list(
+        &self,
+        prefix: &str,
+        by_folder: bool,
+        from: Option<Marker>,
+    ) -> Result<Page, CallError> {
+        const OPERATION: &str = "ListObjectVersions";
+        let (key_marker, version_id_marker) =
+            from.map(|marker| (marker.key, marker.version_id)).unzip();
+        let page = self
+            .client
+            .list_object_versions()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .encoding_type(EncodingType::Url)
+            .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
+            .set_delimiter(by_folder.then(|| "/".to_owned()))
+            .set_key_marker(key_marker)
+            .set_version_id_marker(version_id_marker.flatten())
+            .send()
+            .await
+            .map_err(|error| CallError::new(OPERATION, error))?;
+
+        let decoder = Decoder::new(OPERATION, page.encoding_type.as_ref());
+        let listed = page
+            .versions
+            .into_iter()
+            .flatten()
+            .map(|version| (version.key, version.version_id));
+        let markers = page
+            .delete_markers
+            .into_iter()
+            .flatten()
+            .map(|marker| (marker.key, marker.version_id));
+        let versions = listed.chain(markers).filter_map(|(key, version_id)| {
+            let key = decoder.decode(key?);
+            Some(key.map(|key| Version { key, version_id }))
+        });
+        let folders = page
+            .common_prefixes
+            .into_iter()
+            .flatten()
+            .filter_map(|folder| folder.prefix);
+        let next = page
+            .next_key_marker
+            .filter(|_| page.is_truncated == Some(true));
+        Ok(Page {
+            versions: versions.collect::<Result<_, _>>()?,
+            folders: folders
+                .map(|folder| decoder.decode(folder))
+                .collect::<Result<_, _>>()?,
+            next: next
+                .map(|key| decoder.decode(key))
+                .transpose()?
+                .map(|key| Marker {
+                    key,
+                    version_id: page.next_version_id_marker,
+                }),
+        })
+    }
+
+    /// Deletes up to [`MAX_KEYS_PER_DELETE`] versions whose keys [fit XML](key::fits_xml) and returns those that S3
+    /// refused. What is gone already counts as deleted.
+    pub(crate) async fn delete(
+        &self,
+        versions: Vec<Version>,
+    ) -> Result<Vec<(Version, Refusal)>, CallError> {
+        let objects = versions.into_iter().map(|Version { key, version_id }| {
+            let object = ObjectIdentifier::builder()
+                .key(key)
+                .set_version_id(version_id);
+            object
+                .build()
+                .expect("the one required member, the key, is set")
+        });
+        let delete = Delete::builder()
+            .set_objects(Some(objects.collect()))
+            .quiet(true)
+            .build()
+            .expect("the one required member, the objects, is set");
+        let answer = self
+            .client
+            .delete_objects()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .delete(delete)
+            .send()
+            .await
+            .map_err(|error| CallError::new("DeleteObjects", error))?;
+        let refused = answer.errors.into_iter().flatten().map(|error| {
+            let version = Version {
+                key: error.key.unwrap_or_default(),
+                version_id: error.version_id,
+            };
+            let refusal = Refusal {
+                key: version.key.clone(),
+                code: error.code.unwrap_or_default(),
+                message: error.message.unwrap_or_default(),
+            };
+            (version, refusal)
+        });
+        Ok(refused.collect())
+    }
+
+    /// Deletes one version, whatever its key.
+    pub(crate) async fn delete_single(&self, version: Version) -> Result<(), CallError> {
+        self.client
+            .delete_object()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .key(version.key)
+            .set_version_id(version.version_id)
+            .send()
+            .await
+            .map_err(|error| CallError::new("DeleteObject", error))?;
+        Ok(())
+    }
+
+    /// One page of the incomplete uploads, at most 1,000, that come after the upload `from`.
+    pub(crate) async fn uploads(&self, from: Option<Upload>) -> Result<UploadPage, CallError> {
+        const OPERATION: &str = "ListMultipartUploads";
+        let (key_marker, upload_id_marker) = from.map(|upload| (upload.key, upload.id)).unzip();
+        let page = self
+            .client
+            .list_multipart_uploads()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .encoding_type(EncodingType::Url)
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(upload_id_marker)
+            .send()
+            .await
+            .map_err(|error| CallError::new(OPERATION, error))?;
+        let decoder = Decoder::new(OPERATION, page.encoding_type.as_ref());
+        let uploads = page.uploads.into_iter().flatten().filter_map(|upload| {
+            let id = upload.upload_id?;
+            Some(decoder.decode(upload.key?).map(|key| Upload { key, id }))
+        });
+        let next = page
+            .next_key_marker
+            .zip(page.next_upload_id_marker)
+            .filter(|_| page.is_truncated == Some(true));
+        Ok(UploadPage {
+            uploads: uploads.collect::<Result<_, _>>()?,
+            next: next
+                .map(|(key, id)| decoder.decode(key).map(|key| Upload { key, id }))
+                .transpose()?,
+        })
+    }
+
+    /// Aborts an upload. One that is completed or aborted by now is nobody's trouble.
+    pub(crate) async fn abort(&self, upload: Upload) -> Result<(), CallError> {
+        let aborted = self
+            .client
+            .abort_multipart_upload()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .key(upload.key)
+            .upload_id(upload.id)
+            .send()
+            .await;
+        match aborted {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            Err(error) => Err(CallError::new("AbortMultipartUpload", error)),
+        }
+    }
+}
+
+/// Decodes the texts of one listing, if S3 says that it has encoded them.
+struct Decoder {
+    operation: &'static str,
+    is_encoded: bool,
+}
+
+impl Decoder {
+    fn new(operation: &'static str, encoding: Option<&EncodingType>) -> Self {
+        Self {
+            operation,
+            is_encoded: encoding == Some(&EncodingType::Url),
+        }
+    }
+
+    fn decode(&self, text: String) -> Result<String, CallError> {
+        if !self.is_encoded {
+            return Ok(text);
+        }
+        key::decode(&text).map_err(|_: Utf8Error| {
+            CallError::Cause(Cause::Encoding {
+                operation: self.operation,
+            })
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Empties the buckets of a stack when the stack is deleted, for CloudFormation deletes none that holds anything.
+//!
+//! The provider of a custom resource with one property, `BucketNames`. Create and Update touch nothing; Delete
+//! removes every version and every delete marker of each bucket and aborts its incomplete uploads.
+//!
+//! - [`Properties`] and [`BucketName`]: what the template tells.
+//! - [`s3_client`]: the client to empty them with.
+//! - [`Cleanup`]: what each kind of request comes to.
+//! - [`CleanupError`]: how it fails.
+
+mod bucket;
+mod bucket_name;
+mod client;
+mod empty;
+mod error;
+mod handler;
+mod key;
+mod progress;
+mod properties;
+mod stack;
+mod sweep;
+
+pub use bucket_name::{BucketName, BucketNameError};
+pub use client::s3_client;
+pub use error::{BucketError, Cause, CleanupError, Refusal, Refusals};
+pub use handler::Cleanup;
+pub use properties::{Properties, PropertiesError};

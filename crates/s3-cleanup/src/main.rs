@@ -1,0 +1,24 @@
+//! The function `s3-cleanup`; all that it does is in its libraries.
+
+use std::collections::BTreeMap;
+
+use cfn_response::Responder;
+use lambda_runtime::{Error, service_fn};
+use s3_cleanup::{Cleanup, s3_client};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let env: BTreeMap<String, String> = std::env::vars().collect();
+    lambda_sdk::init_log(&env);
+    let connector = lambda_sdk::http_connector();
+    let cleanup = &Cleanup::new(s3_client(&env, connector.clone())?);
+    let responder = &Responder::new(connector);
+    lambda_runtime::run(service_fn(async |event| {
+        responder
+            .answer(event, async |request, deadline| {
+                cleanup.handle(request, deadline).await
+            })
+            .await
+    }))
+    .await
+}
