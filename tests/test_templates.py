@@ -1,0 +1,579 @@
+"""The rules that the CloudFormation templates keep, checked on the files themselves.
+
+What the templates do when they are deployed is checked elsewhere, on the local AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint_file
+from templates import (
+    CENTRAL,
+    FUNCTION_TYPES,
+    MEMBER,
+    STATEFUL_TYPES,
+    as_list,
+    by_sid,
+    dependencies,
+    direct_dependencies,
+    load,
+    properties,
+    references,
+    resources,
+    role_statements,
+    statements,
+    walk,
+)
+
+TEMPLATES = [pytest.param(path, id=path.stem) for path in (CENTRAL, MEMBER)]
+
+# Logical id -> type, as the recipe's templates have them; a stack made from those must survive the update to ours.
+RECIPE_RESOURCES = {
+    CENTRAL: {
+        "ManagedInstanceDataEncryptionKey": "AWS::KMS::Key",
+        "ManagedInstanceDataEncryptionKeyAlias": "AWS::KMS::Alias",
+        "AthenaQueryResultsBucket": "AWS::S3::Bucket",
+        "ResourceDataSyncBucket": "AWS::S3::Bucket",
+        "ResourceDataSyncBucketPolicy": "AWS::S3::BucketPolicy",
+        "GlueDatabase": "AWS::Glue::Database",
+        "GlueCrawler": "AWS::Glue::Crawler",
+        "GlueCrawlerRole": "AWS::IAM::Role",
+        "DeleteGlueTableColumnFunctionRole": "AWS::IAM::Role",
+        "DeleteGlueTableColumnFunction": "AWS::Serverless::Function",
+        "DeleteGlueTableColumnFunctionEventRule": "AWS::Events::Rule",
+        "DeleteGlueTableColumnFunctionCloudWatchPermission": "AWS::Lambda::Permission",
+        "AthenaWorkGroup": "AWS::Athena::WorkGroup",
+        "AthenaQueryCompliantPatch": "AWS::Athena::NamedQuery",
+        "AthenaQueryNonCompliantPatch": "AWS::Athena::NamedQuery",
+        "AthenaQueryComplianceSummaryPatch": "AWS::Athena::NamedQuery",
+        "AthenaQueryPatchSummary": "AWS::Athena::NamedQuery",
+        "AthenaQueryInstanceList": "AWS::Athena::NamedQuery",
+        "AthenaQueryInstanceApplications": "AWS::Athena::NamedQuery",
+        "AthenaQuerySSMAgent": "AWS::Athena::NamedQuery",
+        "S3CleanupLambdaExecutionRole": "AWS::IAM::Role",
+        "S3BucketCleanup": "AWS::Serverless::Function",
+        "S3Cleanup": "Custom::S3BucketCleanupFunction",
+    },
+    MEMBER: {
+        "ResourceDataSyncLambdaRole": "AWS::IAM::Role",
+        "ResourceDataSyncLambdaFunction": "AWS::Lambda::Function",
+        "ResourceDataSyncCustomResource": "Custom::ResourceDataSync",
+    },
+}
+
+# (logical id, path of the property, value) of what the recipe names.
+RECIPE_NAMES = [
+    ("ResourceDataSyncBucket", ["BucketName"], {"Fn::Sub": "ssm-resource-sync-${AWS::Region}-${AWS::AccountId}"}),
+    (
+        "AthenaQueryResultsBucket",
+        ["BucketName"],
+        {"Fn::Sub": "ssm-res-sync-athena-query-results-${AWS::Region}-${AWS::AccountId}"},
+    ),
+    ("GlueDatabase", ["DatabaseInput", "Name"], "ssm_global_resource_sync"),
+    ("GlueCrawler", ["Name"], "SSM-GlueCrawler"),
+    ("AthenaWorkGroup", ["Name"], "patch-workgroup"),
+    ("ManagedInstanceDataEncryptionKeyAlias", ["AliasName"], "alias/SSM-ManagedInstanceDataEncryptionKey"),
+]
+
+RECIPE_PARAMETERS = {
+    CENTRAL: {"OrganizationId", "EnableGlueCrawlerSchedule", "GlueCrawlerSchedule", "EnableQuickSightKMS"},
+    MEMBER: {"ResourceDataSyncName", "S3BucketName", "S3BucketPrefix", "S3BucketRegion"},
+}
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Both templates
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_cfn_lint_finds_nothing(path: Path) -> None:
+    assert [str(match) for match in lint_file(path)] == []
+
+
+def test_sam_validate_finds_nothing() -> None:
+    sam = Path(sys.executable).with_name("sam")
+    done = subprocess.run(
+        [sam, "validate", "--lint", "--template-file", CENTRAL, "--region", "us-east-1"],
+        env=os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_the_recipes_resources_keep_their_ids_and_types(path: Path) -> None:
+    types = {name: each["Type"] for name, each in load(path)["Resources"].items()}
+    assert {name: types.get(name) for name in RECIPE_RESOURCES[path]} == RECIPE_RESOURCES[path]
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_the_recipes_parameters_keep_their_names(path: Path) -> None:
+    assert load(path)["Parameters"].keys() >= RECIPE_PARAMETERS[path]
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_every_parameter_is_described_labelled_and_grouped(path: Path) -> None:
+    template = load(path)
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    names = list(template["Parameters"])
+    assert sorted(grouped) == sorted(names)
+    assert sorted(interface["ParameterLabels"]) == sorted(names)
+    assert [name for name in names if not template["Parameters"][name].get("Description")] == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_conditions_are_named_for_what_holds(path: Path) -> None:
+    assert [name for name in load(path)["Conditions"] if not re.match(r"(Has|Is)[A-Z]", name)] == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_no_partition_is_written_out(path: Path) -> None:
+    assert re.findall(r"arn:aws\b.*", path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_templates_are_plain_ascii(path: Path) -> None:
+    # CloudFormation gives other characters back as question marks, and then sees a change that is none.
+    assert path.read_text().isascii()
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_every_resource_of_all_has_its_reason_on_the_line_above(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    found = [number for number, line in enumerate(lines) if re.search(r"""Resource: ['"]?\*|^\s*- ['"]\*['"]$""", line)]
+    assert found, "the pattern finds nothing any more"
+    assert [f"{number + 1}: {lines[number]}" for number in found if not lines[number - 1].strip().startswith("#")] == []
+    written = [
+        statement
+        for node in walk(load(path))
+        if isinstance(node, dict) and "Statement" in node
+        for statement in statements(node)
+        if "*" in as_list(statement.get("Resource"))
+    ]
+    assert len(written) == len(found)
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_stateful_resources_say_what_becomes_of_them(path: Path) -> None:
+    found = resources(path, *STATEFUL_TYPES)
+    assert found
+    assert [n for n, each in found.items() if not {"DeletionPolicy", "UpdateReplacePolicy"} <= each.keys()] == []
+
+
+def test_an_update_never_deletes_data() -> None:
+    found = resources(CENTRAL, "AWS::KMS::Key", "AWS::S3::Bucket")
+    assert {name: each["UpdateReplacePolicy"] for name, each in found.items()} == dict.fromkeys(found, "Retain")
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_iam_names_are_left_to_cloudformation(path: Path) -> None:
+    assert [name for name, each in resources(path, "AWS::IAM::Role").items() if "RoleName" in each["Properties"]] == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_no_role_takes_a_managed_policy(path: Path) -> None:
+    found = resources(path, "AWS::IAM::Role")
+    assert [name for name, each in found.items() if "ManagedPolicyArns" in each["Properties"]] == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_each_function_has_a_role_and_a_log_group_of_its_own(path: Path) -> None:
+    found = resources(path, *FUNCTION_TYPES)
+    groups = resources(path, "AWS::Logs::LogGroup")
+    roles_used, groups_used = [], []
+    for each in found.values():
+        (role,) = references(each["Properties"]["Role"])
+        group = each["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert groups[group]["Properties"]["RetentionInDays"] > 0
+        logs = [
+            statement
+            for statement in role_statements(path, role)
+            if any(action.startswith("logs:") for action in as_list(statement["Action"]))
+        ]
+        assert [statement["Action"] for statement in logs] == [["logs:CreateLogStream", "logs:PutLogEvents"]]
+        assert [references(statement["Resource"]) for statement in logs] == [{group}]
+        roles_used.append(role)
+        groups_used.append(group)
+    assert len(set(roles_used)) == len(set(groups_used)) == len(found)
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_functions_run_a_bootstrap_of_the_chosen_architecture(path: Path) -> None:
+    common = load(path).get("Globals", {}).get("Function", {})
+    for name, each in resources(path, *FUNCTION_TYPES).items():
+        settings = common | each["Properties"]
+        assert (settings["Runtime"], settings["Handler"]) == ("provided.al2023", "bootstrap"), name
+        assert settings["Architectures"] == [{"Ref": "FunctionArchitecture"}], name
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_custom_resources_wait_for_rights_and_log_and_for_every_retry_of_lambda(path: Path) -> None:
+    template = load(path)
+    custom = {name: each for name, each in template["Resources"].items() if each["Type"].startswith("Custom::")}
+    assert len(custom) == 1
+    for each in custom.values():
+        (function,) = references(each["Properties"]["ServiceToken"])
+        settings = template["Resources"][function]["Properties"]
+        (role,) = references(settings["Role"])
+        attached = {
+            name
+            for name, policy in resources(path, "AWS::IAM::RolePolicy").items()
+            if policy["Properties"]["RoleName"] == {"Ref": role}
+        }
+        policies = attached or {role}
+        assert set(as_list(each["DependsOn"])) == {*policies, settings["LoggingConfig"]["LogGroup"]["Ref"]}
+        # Three runs, and Lambda's waits of one and two minutes between them.
+        assert 3 * settings["Timeout"] + 180 < each["Properties"]["ServiceTimeout"] <= 3600
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Parameters' patterns
+# ----------------------------------------------------------------------------------------------------------------------
+
+PATTERNS = [
+    (CENTRAL, "OrganizationId", ["o-a1b2c3d4e5", "o-" + "z" * 32], ["", "a1b2c3d4e5", "o-A1B2C3D4E5", "o-a1b2c3d4e"]),
+    (
+        CENTRAL,
+        "ResourceDataSyncPrefix",
+        ["ResourceDataSync", "a", "patch_data-2.0", "x" * 64],
+        ["", "/", "a/b", "ResourceDataSync/", ".hidden", "a*", "x" * 65],
+    ),
+    (
+        CENTRAL,
+        "GlueCrawlerSchedule",
+        ["cron(0 0 * * ? *)", "cron(15 6,18 ? * MON-FRI *)", "cron(0/30 8 1 JAN ? 2026)", "cron(0 9 ? * 2#1 *)"],
+        ["", "0 0 * * ? *", "cron(0 0 * * *)", "rate(1 day)", "cron(0 0 * * ? * *)"],
+    ),
+    (
+        CENTRAL,
+        "QuickSightServiceRole",
+        ["service-role/aws-quicksight-service-role-v0", "service-role/aws-quicksight-*-role-v0", "MyRole"],
+        ["", "/MyRole", "arn:aws:iam::111122223333:role/MyRole", "a//b"],
+    ),
+    (MEMBER, "ResourceDataSyncName", ["patch-reporting", "A_b.c-9", "x" * 64], ["", "a b", "a/b", "x" * 65]),
+    (MEMBER, "S3BucketName", ["ssm-resource-sync-us-east-1-111122223333", "abc"], ["", "ab", "Upper", "-abc", "a_b"]),
+    (MEMBER, "S3BucketPrefix", ["ResourceDataSync"], ["", "a/b", "ResourceDataSync/"]),
+    (
+        MEMBER,
+        "S3BucketRegion",
+        [
+            "us-east-1", "ap-southeast-7", "mx-central-1", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1",
+            "us-isob-east-1", "us-isof-south-1", "eu-isoe-west-1", "eusc-de-east-1",
+        ],
+        ["", "us-east", "US-EAST-1", "us-east-1a", "us_east_1", "https://us-east-1"],
+    ),
+    (
+        MEMBER,
+        "KMSKeyArn",
+        [
+            "",
+            "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "arn:aws-us-gov:kms:us-gov-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+        ],
+        ["alias/mine", "arn:aws:kms:us-east-1:111122223333:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"],
+    ),
+    (
+        MEMBER,
+        "CodeS3Bucket",
+        ["patch-reporting-code-111122223333", "x" * 47],
+        ["", "x", "x" * 48, "Upper", "s3://bucket"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "parameter", "good", "bad"), [pytest.param(*row, id=row[1]) for row in PATTERNS])
+def test_parameter_patterns(path: Path, parameter: str, good: list[str], bad: list[str]) -> None:
+    pattern = load(path)["Parameters"][parameter]["AllowedPattern"]
+    assert [value for value in good if not re.fullmatch(pattern, value)] == []
+    assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+def test_both_templates_ask_for_the_same_folder_name() -> None:
+    central = load(CENTRAL)["Parameters"]["ResourceDataSyncPrefix"]
+    member = load(MEMBER)["Parameters"]["S3BucketPrefix"]
+    assert [central["AllowedPattern"], central["Default"]] == [member["AllowedPattern"], member["Default"]]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The central template
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("logical_id", "at", "name"), [pytest.param(*row, id=row[0]) for row in RECIPE_NAMES])
+def test_names_are_the_recipes(logical_id: str, at: list[str], name: Any) -> None:
+    value = properties(CENTRAL, logical_id)
+    for key in at:
+        value = value[key]
+    assert value == name
+
+
+def test_outputs() -> None:
+    assert {name: each["Value"] for name, each in load(CENTRAL)["Outputs"].items()} == {
+        "KMSKeyArn": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
+        "ResourceDataSyncBucketName": {"Ref": "ResourceDataSyncBucket"},
+        "ResourceDataSyncPrefix": {"Ref": "ResourceDataSyncPrefix"},
+        "AthenaQueryResultsBucket": {"Fn::GetAtt": ["AthenaQueryResultsBucket", "Arn"]},
+        "GlueDatabaseName": {"Ref": "GlueDatabase"},
+        "GlueCrawlerName": {"Ref": "GlueCrawler"},
+        "AthenaWorkGroupName": {"Ref": "AthenaWorkGroup"},
+    }
+
+
+def test_on_deletion_the_writers_lose_the_buckets_then_they_are_emptied_then_they_go() -> None:
+    assert "S3Cleanup" in direct_dependencies(CENTRAL, "ResourceDataSyncBucketPolicy")
+    assert "S3Cleanup" in direct_dependencies(CENTRAL, "AthenaWorkGroup")
+    assert properties(CENTRAL, "S3Cleanup")["BucketNames"] == [
+        {"Ref": "ResourceDataSyncBucket"},
+        {"Ref": "AthenaQueryResultsBucket"},
+    ]
+    assert dependencies(CENTRAL, "S3Cleanup") == {
+        "ResourceDataSyncBucket",
+        "AthenaQueryResultsBucket",
+        "ManagedInstanceDataEncryptionKey",
+        "S3BucketCleanup",
+        "S3BucketCleanupLogGroup",
+        "S3CleanupLambdaExecutionRole",
+    }
+
+
+@pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
+def test_buckets_are_private_owned_and_encrypted(bucket: str) -> None:
+    settings = properties(CENTRAL, bucket)
+    assert set(settings["PublicAccessBlockConfiguration"].values()) == {True}
+    assert settings["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    (rule,) = settings["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {
+        "BucketKeyEnabled": True,
+        "ServerSideEncryptionByDefault": {
+            "SSEAlgorithm": "aws:kms",
+            "KMSMasterKeyID": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
+        },
+    }
+
+
+def test_the_sync_bucket_is_versioned() -> None:
+    assert properties(CENTRAL, "ResourceDataSyncBucket")["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+@pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
+def test_buckets_refuse_requests_without_tls(bucket: str) -> None:
+    policy = properties(CENTRAL, f"{bucket}Policy")
+    assert policy["Bucket"] == {"Ref": bucket}
+    assert by_sid(statements(policy["PolicyDocument"]))["DenyWithoutTls"] == {
+        "Sid": "DenyWithoutTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": [bucket, "Arn"]}, {"Fn::Sub": f"${{{bucket}.Arn}}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def test_the_sync_buckets_policy_is_the_documented_one_cut_to_the_folder() -> None:
+    allowed = [
+        statement
+        for statement in statements(properties(CENTRAL, "ResourceDataSyncBucketPolicy")["PolicyDocument"])
+        if statement["Effect"] == "Allow"
+    ]
+    ssm = {"Service": {"Fn::Sub": "ssm.${AWS::URLSuffix}"}}
+    objects = {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/${ResourceDataSyncPrefix}/*/accountid=*/*"}
+    assert [statement["Principal"] for statement in allowed] == [ssm] * 3
+    assert [(each["Action"], each["Resource"], each.get("Condition")) for each in allowed] == [
+        ("s3:GetBucketAcl", {"Fn::GetAtt": ["ResourceDataSyncBucket", "Arn"]}, None),
+        (
+            "s3:PutObject",
+            objects,
+            {
+                "StringEquals": {
+                    "s3:x-amz-acl": "bucket-owner-full-control",
+                    "aws:SourceOrgID": {"Ref": "OrganizationId"},
+                }
+            },
+        ),
+        ("s3:PutObjectTagging", objects, None),
+    ]
+
+
+def test_the_key_serves_ssm_for_the_organization_only() -> None:
+    policy = statements(properties(CENTRAL, "ManagedInstanceDataEncryptionKey")["KeyPolicy"])
+    (services,) = [statement for statement in policy if "Service" in statement["Principal"]]
+    assert services["Principal"] == {"Service": {"Fn::Sub": "ssm.${AWS::URLSuffix}"}}
+    assert services["Action"] == "kms:GenerateDataKey"
+    assert services["Condition"] == {"StringEquals": {"aws:SourceOrgID": {"Ref": "OrganizationId"}}}
+
+
+def test_quicksights_role_need_not_exist_for_the_key_policy_to_be_accepted() -> None:
+    document = properties(CENTRAL, "ManagedInstanceDataEncryptionKey")["KeyPolicy"]
+    (conditional,) = [statement["Fn::If"] for statement in document["Statement"] if "Fn::If" in statement]
+    condition, statement, otherwise = conditional
+    assert (condition, otherwise) == ("HasQuickSightKeyAccess", {"Ref": "AWS::NoValue"})
+    # KMS looks up a role that is named as Principal, and refuses the policy if there is none; it looks up no condition.
+    assert statement["Principal"] == {"AWS": "*"}
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:CallerAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {
+            "aws:PrincipalArn": {
+                "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${QuickSightServiceRole}"
+            }
+        },
+    }
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+def test_the_crawler_reads_the_folder_and_never_changes_a_known_table() -> None:
+    crawler = properties(CENTRAL, "GlueCrawler")
+    assert crawler["Targets"] == {
+        "S3Targets": [
+            {
+                "Path": {"Fn::Sub": "s3://${ResourceDataSyncBucket}/${ResourceDataSyncPrefix}/"},
+                "Exclusions": ["**/test.json"],
+            }
+        ]
+    }
+    assert crawler["SchemaChangePolicy"] == {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+    assert json.loads(crawler["Configuration"]) == {
+        "Version": 1.0,
+        "CrawlerOutput": {"Partitions": {"AddOrUpdateBehavior": "InheritFromTable"}},
+        # The bucket is level 1 and the folder level 2, so a table is made of each folder of level 3.
+        "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas", "TableLevelConfiguration": 3},
+        "CreatePartitionIndex": False,
+    }
+    assert crawler["DatabaseName"] == {"Ref": "GlueDatabase"}
+    assert crawler["Schedule"]["Fn::If"] == [
+        "IsCrawlerScheduled",
+        {"ScheduleExpression": {"Ref": "GlueCrawlerSchedule"}},
+        {"Ref": "AWS::NoValue"},
+    ]
+
+
+def test_the_crawlers_role_is_for_glue_in_this_account_and_deletes_nothing() -> None:
+    (trust,) = properties(CENTRAL, "GlueCrawlerRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "glue.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    allowed = by_sid(role_statements(CENTRAL, "GlueCrawlerRole"))
+    actions = [action for statement in allowed.values() for action in as_list(statement["Action"])]
+    assert [action for action in actions if "Delete" in action or "*" in action or "s3:Put" in action] == []
+    assert allowed["ReadData"]["Resource"] == {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/${ResourceDataSyncPrefix}/*"}
+    assert references(allowed["KeepTables"]["Resource"]) >= {"GlueDatabase"}
+
+
+def test_the_column_deleters_role_is_for_the_databases_tables() -> None:
+    allowed = by_sid(role_statements(CENTRAL, "DeleteGlueTableColumnFunctionRole"))["ReadAndUpdateTables"]
+    assert allowed["Action"] == ["glue:GetTables", "glue:GetTable", "glue:UpdateTable"]
+    catalog = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
+    assert allowed["Resource"] == [
+        {"Fn::Sub": f"{catalog}catalog"},
+        {"Fn::Sub": f"{catalog}database/${{GlueDatabase}}"},
+        {"Fn::Sub": f"{catalog}table/${{GlueDatabase}}/*"},
+    ]
+
+
+def test_the_column_deleter_is_invoked_for_this_crawlers_success_only() -> None:
+    rule = properties(CENTRAL, "DeleteGlueTableColumnFunctionEventRule")
+    assert rule["EventPattern"] == {
+        "source": ["aws.glue"],
+        "detail-type": ["Glue Crawler State Change"],
+        "detail": {"crawlerName": [{"Ref": "GlueCrawler"}], "state": ["Succeeded"]},
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["DeleteGlueTableColumnFunction", "Arn"]}]
+    permission = properties(CENTRAL, "DeleteGlueTableColumnFunctionCloudWatchPermission")
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["DeleteGlueTableColumnFunctionEventRule", "Arn"]}
+    variables = properties(CENTRAL, "DeleteGlueTableColumnFunction")["Environment"]["Variables"]
+    assert variables == {"CRAWLER_NAME": {"Ref": "GlueCrawler"}, "DATABASE_NAME": {"Ref": "GlueDatabase"}}
+
+
+def test_the_cleanups_role_reaches_the_stacks_two_buckets_only() -> None:
+    allowed = by_sid(role_statements(CENTRAL, "S3CleanupLambdaExecutionRole"))
+    assert allowed["ListVersionsAndUploads"]["Action"] == ["s3:ListBucketVersions", "s3:ListBucketMultipartUploads"]
+    assert allowed["ListVersionsAndUploads"]["Resource"] == [
+        {"Fn::GetAtt": ["ResourceDataSyncBucket", "Arn"]},
+        {"Fn::GetAtt": ["AthenaQueryResultsBucket", "Arn"]},
+    ]
+    assert allowed["DeleteObjectsAndUploads"]["Action"] == [
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:AbortMultipartUpload",
+    ]
+    assert allowed["DeleteObjectsAndUploads"]["Resource"] == [
+        {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/*"},
+        {"Fn::Sub": "${AthenaQueryResultsBucket.Arn}/*"},
+    ]
+    assert allowed.keys() == {"ListVersionsAndUploads", "DeleteObjectsAndUploads", "WriteLog"}
+
+
+def test_the_workgroup_decides_where_and_how_results_are_kept() -> None:
+    workgroup = properties(CENTRAL, "AthenaWorkGroup")
+    assert workgroup["RecursiveDeleteOption"] is True
+    configuration = workgroup["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["PublishCloudWatchMetricsEnabled"] is True
+    assert configuration["ResultConfiguration"] == {
+        "OutputLocation": {"Fn::Sub": "s3://${AthenaQueryResultsBucket}/"},
+        "ExpectedBucketOwner": {"Ref": "AWS::AccountId"},
+        "EncryptionConfiguration": {
+            "EncryptionOption": "SSE_KMS",
+            "KmsKey": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
+        },
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The member template
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_member_template_has_no_transform() -> None:
+    template = load(MEMBER)
+    assert "Transform" not in template
+    assert [node for node in walk(template) if isinstance(node, dict) and "Fn::Transform" in node] == []
+    assert [each["Type"] for each in template["Resources"].values() if "AWS::Serverless" in each["Type"]] == []
+
+
+def test_the_members_role_reaches_the_sync_of_its_name_only() -> None:
+    allowed = by_sid(role_statements(MEMBER, "ResourceDataSyncLambdaRole"))
+    assert allowed.keys() == {"WriteLog", "ManageSync", "ListSyncs"}
+    manage = allowed["ManageSync"]
+    assert manage["Action"] == ["ssm:CreateResourceDataSync", "ssm:DeleteResourceDataSync"]
+    assert manage["Resource"] == {
+        "Fn::Sub": [
+            "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:resource-data-sync/${SyncName}",
+            {"SyncName": {"Ref": "ResourceDataSyncName"}},
+        ]
+    }
+    assert allowed["ListSyncs"]["Action"] == "ssm:ListResourceDataSync"
+    of_the_type = {"StringEquals": {"ssm:SyncType": "SyncToDestination"}}
+    assert manage["Condition"] == allowed["ListSyncs"]["Condition"] == of_the_type
+
+
+def test_a_new_name_of_the_sync_makes_a_new_policy_beside_the_old_one() -> None:
+    # A changed PolicyName replaces an AWS::IAM::RolePolicy (and would rename an AWS::IAM::Policy in place): both names
+    # are allowed until the update is over.
+    policy = load(MEMBER)["Resources"]["ResourceDataSyncLambdaPolicy"]
+    assert policy["Type"] == "AWS::IAM::RolePolicy"
+    assert policy["Properties"]["PolicyName"] == {"Fn::Sub": "resource-data-sync-${ResourceDataSyncName}"}
+
+
+def test_the_custom_resource_has_the_functions_properties() -> None:
+    given = properties(MEMBER, "ResourceDataSyncCustomResource")
+    assert {name: value for name, value in given.items() if not name.startswith("Service")} == {
+        "ResourceDataSyncName": {"Ref": "ResourceDataSyncName"},
+        "S3BucketName": {"Ref": "S3BucketName"},
+        "S3BucketPrefix": {"Ref": "S3BucketPrefix"},
+        "S3BucketRegion": {"Ref": "S3BucketRegion"},
+        "KMSKeyArn": {"Fn::If": ["HasKmsKey", {"Ref": "KMSKeyArn"}, {"Ref": "AWS::NoValue"}]},
+    }
+
+
+def test_the_code_comes_from_a_bucket_of_the_stacks_own_region() -> None:
+    code = properties(MEMBER, "ResourceDataSyncLambdaFunction")["Code"]
+    assert code == {"S3Bucket": {"Fn::Sub": "${CodeS3Bucket}-${AWS::Region}"}, "S3Key": {"Ref": "CodeS3Key"}}
