@@ -1,0 +1,200 @@
+"""Resource types as CloudFormation handles them, where MiniStack lacks the type or drops what a template sets.
+
+- AWS::Athena::NamedQuery, AWS::IAM::RolePolicy and AWS::QuickSight::*.
+- AWS::S3::Bucket and AWS::S3::BucketPolicy, see `bucket_resources`.
+- AWS::Lambda::Function keeps its dead-letter queue and its reserved concurrency.
+- AWS::Athena::WorkGroup is deleted only when it is empty or RecursiveDeleteOption is set:
+  https://docs.aws.amazon.com/athena/latest/APIReference/API_DeleteWorkGroup.html
+- A generated name belongs to one stack: stacks of one name in two Regions of an account have an IAM role each.
+  MiniStack derives the name from the stack's name alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
+from ministack.services import athena, lambda_svc
+from ministack.services.cloudformation import _stacks, provisioners
+
+from local_aws.bucket_resources import bucket_handler, bucket_policy_handler
+from local_aws.resource_handler import Created, Handler, Props, checked, handler_error, is_true
+
+SUFFIX_LENGTH = 13  # of a generated name, as MiniStack makes it
+
+# QuickSight type -> (the property that holds its id, its part of the ARN); the id of all but the schedule is its own.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_QuickSight.html
+_QUICKSIGHT_TYPES = {
+    "Analysis": ("AnalysisId", "analysis"),
+    "Dashboard": ("DashboardId", "dashboard"),
+    "DataSet": ("DataSetId", "dataset"),
+    "DataSource": ("DataSourceId", "datasource"),
+    "Template": ("TemplateId", "template"),
+    "Theme": ("ThemeId", "theme"),
+}
+
+_quicksight = AccountRegionScopedDict()  # ARN -> properties
+
+
+# --- AWS::Athena::NamedQuery, AWS::Athena::WorkGroup
+
+
+def _create_named_query(logical_id: str, props: Props, stack_name: str) -> Created:
+    work_group = props.get("WorkGroup", "primary")
+    if work_group not in athena._workgroups:
+        raise handler_error(f"WorkGroup {work_group} is not found.", "InvalidRequest")
+    query_id = checked(athena._create_named_query({"Name": logical_id, **props}))["NamedQueryId"]
+    return query_id, {"NamedQueryId": query_id}
+
+
+def _replace_named_query(physical_id: str, old: Props, new: Props, stack_name: str) -> Created:
+    return _create_named_query(new.get("Name", ""), new, stack_name)
+
+
+def _delete_named_query(physical_id: str, props: Props) -> None:
+    checked(athena._delete_named_query({"NamedQueryId": physical_id}))
+
+
+def _delete_work_group(physical_id: str, props: Props) -> None:
+    """Athena keeps a workgroup that has named queries or query executions, unless it is told to delete these too."""
+    queries = [query_id for query_id, query in athena._named_queries.items() if query["WorkGroup"] == physical_id]
+    executed = any(execution["WorkGroup"] == physical_id for execution in athena._executions.values())
+    if (queries or executed) and not is_true(props.get("RecursiveDeleteOption")):
+        raise handler_error(f"WorkGroup {physical_id} is not empty", "InvalidRequest")
+    for query_id in queries:
+        checked(athena._delete_named_query({"NamedQueryId": query_id}))
+    checked(athena._delete_workgroup({"WorkGroup": physical_id}))
+
+
+# --- AWS::IAM::RolePolicy
+
+
+def _role_policy_handler(policy: Handler) -> Handler:
+    """An inline policy of one role, by way of AWS::IAM::Policy, which takes several; both names are create-only."""
+
+    def convert(props: Props) -> Props:
+        document = props.get("PolicyDocument") or {}
+        return {"PolicyName": props["PolicyName"], "PolicyDocument": document, "Roles": [props["RoleName"]]}
+
+    def create(logical_id: str, props: Props, stack_name: str) -> Created:
+        policy["create"](logical_id, convert(props), stack_name)
+        return f"{props['PolicyName']}|{props['RoleName']}", {}
+
+    return {
+        "create": create,
+        "update": lambda physical_id, old, new, stack_name: create(physical_id, new, stack_name),
+        "delete": lambda physical_id, props: policy["delete"](physical_id, convert(props)),
+    }
+
+
+# --- AWS::QuickSight::*
+
+
+def _quicksight_handler(id_property: str, part: str) -> Handler:
+    """Records that can be referred to; their definitions are kept and not interpreted."""
+
+    def describe(props: Props) -> Created:
+        own_id, account = props[id_property], props["AwsAccountId"]
+        arn = f"arn:aws:quicksight:{get_region()}:{account}:{part}/{own_id}"
+        return f"{account}|{own_id}", {"Arn": arn, "Status": "CREATION_SUCCESSFUL"}
+
+    def create(logical_id: str, props: Props, stack_name: str) -> Created:
+        for name in (id_property, "AwsAccountId"):
+            if not props.get(name):
+                raise handler_error(f"{name} is required", "InvalidRequest")
+        if props["AwsAccountId"] != get_account_id():
+            raise handler_error("AwsAccountId is not the account of the stack", "AccessDenied")
+        physical_id, attributes = describe(props)
+        if attributes["Arn"] in _quicksight:
+            raise handler_error(f"{part} {props[id_property]} already exists", "AlreadyExists")
+        _quicksight[attributes["Arn"]] = props
+        return physical_id, attributes
+
+    def update(physical_id: str, old: Props, new: Props, stack_name: str) -> Created:
+        if describe(new)[0] != physical_id:
+            return create(physical_id, new, stack_name)
+        _quicksight[describe(new)[1]["Arn"]] = new
+        return describe(new)
+
+    def delete(physical_id: str, props: Props) -> None:
+        _quicksight.pop(describe(props)[1]["Arn"], None)
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _refresh_schedule_handler() -> Handler:
+    """AWS::QuickSight::RefreshSchedule, whose id lies one level down and whose ARN lies below its data set's."""
+    inner = _quicksight_handler("Path", "dataset")
+
+    def flat(props: Props) -> Props:
+        schedule = (props.get("Schedule") or {}).get("ScheduleId", "")
+        return {**props, "Path": f"{props.get('DataSetId')}/refresh-schedule/{schedule}" if schedule else ""}
+
+    return {
+        "create": lambda logical_id, props, stack: inner["create"](logical_id, flat(props), stack),
+        "update": lambda physical_id, old, new, stack: inner["update"](physical_id, flat(old), flat(new), stack),
+        "delete": lambda physical_id, props: inner["delete"](physical_id, flat(props)),
+    }
+
+
+# --- AWS::Lambda::Function
+
+
+def _function_handler(original: Handler) -> Handler:
+    def keep(name: str, props: Props) -> None:
+        function = lambda_svc._functions[name]
+        function["config"]["DeadLetterConfig"] = props.get("DeadLetterConfig") or {}
+        reserved = props.get("ReservedConcurrentExecutions")
+        function["concurrency"] = None if reserved is None else int(reserved)
+
+    def create(logical_id: str, props: Props, stack_name: str) -> Created:
+        name, attributes = original["create"](logical_id, props, stack_name)
+        keep(name, props)
+        return name, attributes
+
+    def update(physical_id: str, old: Props, new: Props, stack_name: str, logical_id: str | None = None) -> Created:
+        name, attributes = original["update"](physical_id, old, new, stack_name, logical_id)
+        keep(name, new)
+        return name, attributes
+
+    return {**original, "create": create, "update": update}
+
+
+# --- generated names
+
+
+def _unique(physical_name: Callable[..., str]) -> Callable[..., str]:
+    """MiniStack's names with another suffix of the same length, from the stack's id: an update finds them again."""
+
+    def name(stack_name: str, logical_id: str, *, lowercase: bool = False, **options: Any) -> str:
+        derived = physical_name(stack_name, logical_id, lowercase=lowercase, **options)
+        stack_id = _stacks.get(stack_name, {}).get("StackId", "")
+        suffix = hashlib.sha256(f"{stack_id} {derived}".encode()).hexdigest()[:SUFFIX_LENGTH]
+        return derived[:-SUFFIX_LENGTH] + (suffix if lowercase else suffix.upper())
+
+    return name
+
+
+def install() -> None:
+    """Adds and replaces MiniStack's handlers."""
+    provisioners._physical_name = _unique(provisioners._physical_name)
+    handlers: dict[str, Handler] = provisioners._RESOURCE_HANDLERS
+    handlers["AWS::Athena::NamedQuery"] = {
+        "create": _create_named_query,
+        "update": _replace_named_query,
+        "delete": _delete_named_query,
+    }
+    handlers["AWS::Athena::WorkGroup"]["delete"] = _delete_work_group
+    handlers["AWS::IAM::RolePolicy"] = _role_policy_handler(handlers["AWS::IAM::Policy"])
+    for kind, (id_property, part) in _QUICKSIGHT_TYPES.items():
+        handlers[f"AWS::QuickSight::{kind}"] = _quicksight_handler(id_property, part)
+    handlers["AWS::QuickSight::RefreshSchedule"] = _refresh_schedule_handler()
+    for resource_type, wrap in (
+        ("AWS::S3::Bucket", bucket_handler),
+        ("AWS::S3::BucketPolicy", bucket_policy_handler),
+        ("AWS::Lambda::Function", _function_handler),
+    ):
+        handlers[resource_type] = wrap(handlers[resource_type])
+    provisioners._STACK_TAG_PROPERTY["AWS::S3::Bucket"] = ("Tags", "list")
