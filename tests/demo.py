@@ -1,0 +1,220 @@
+"""The main job, end to end, on a local AWS: `python -m demo [--nodes N] [--keep]`, run by scripts/demo.
+
+Deploys the real templates with the real functions, lets the sample fleet's data flow through the whole chain, shows
+what an operations team would see at each step, and takes everything down again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from deployment import Central, Members, QueryFailed, QueryResult, object_versions
+from local_aws.server import LocalAws
+from local_aws.stacksets import Instance
+from organization import CENTRAL_ACCOUNT, HOME_REGION, MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
+
+SEED = 1
+SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
+ROWS_SHOWN = 5
+# Columns that tell a reader of the terminal little; the result in S3 has them all.
+COLUMNS_NOT_SHOWN = {
+    "agenttype", "applicationtype", "baselineid", "capturetime", "executiontime", "executiontype", "installedtime",
+    "ipaddress", "packageid", "patchbaselineid", "publisher", "rebootoption", "summary",
+}  # fmt: skip
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Prints what is being done and, when it is done, how long it took."""
+    console.print(f"[bold]==> {title}[/bold]")
+    start = time.monotonic()
+    yield
+    console.print(f"    [dim]{time.monotonic() - start:.1f} s[/dim]")
+
+
+def say(text: str) -> None:
+    """Prints a line that belongs to the current step."""
+    console.print(f"    {text}", soft_wrap=True)
+
+
+def say_instance(instance: Instance) -> None:
+    """Prints how one stack instance ended."""
+    say(f"{instance.account} {instance.region:<10} {instance.status}")
+
+
+def print_result(name: str, description: str, result: QueryResult) -> None:
+    """Prints a saved query's first rows as a table."""
+    shown = [i for i, column in enumerate(result.columns) if column not in COLUMNS_NOT_SHOWN]
+    table = Table(title=f"{name}: {description}", title_justify="left", title_style="bold", header_style="cyan")
+    for i in shown:
+        table.add_column(result.columns[i], overflow="ellipsis", no_wrap=True, max_width=36)
+    for row in result.rows[:ROWS_SHOWN]:
+        table.add_row(*(printable(row[i]) for i in shown))
+    console.print(table)
+    more = len(result.rows) - ROWS_SHOWN
+    left_out = len(result.columns) - len(shown)
+    console.print(
+        f"[dim]{len(result.rows)} rows{f', {more} more' if more > 0 else ''}"
+        f"{f' and {left_out} more columns' if left_out else ''} in {result.output_location}[/dim]\n"
+    )
+
+
+def printable(value: str | None) -> str:
+    """A value for a terminal cell: values come from machines, so neither markup nor control characters act."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value or ""))
+
+
+def print_summary(result: QueryResult) -> None:
+    """Prints the fleet's compliance by account and Region, and in total."""
+    table = Table(title="Patch compliance of the organization", title_style="bold", header_style="cyan")
+    for column, justify in (
+        ("account", "left"), ("Region", "left"), ("nodes", "right"), ("compliant", "right"),
+        ("non-compliant", "right"), ("never scanned", "right"), ("compliance", "right"),
+    ):  # fmt: skip
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    totals = [0, 0, 0, 0]
+    for account, region, *texts in result.rows:
+        counts = [int(text or 0) for text in texts]
+        totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        table.add_row(account, region, *summary_cells(counts))
+    table.add_section()
+    table.add_row("all", "", *summary_cells(totals), style="bold")
+    console.print(table)
+
+
+def summary_cells(counts: list[int]) -> list[str]:
+    """Nodes, compliant, non-compliant, never scanned, and the share of compliant nodes."""
+    nodes, compliant, non_compliant, never_scanned = counts
+    return [
+        str(nodes),
+        f"[green]{compliant}[/green]",
+        f"[red]{non_compliant}[/red]",
+        f"[yellow]{never_scanned}[/yellow]",
+        f"{100 * compliant / nodes:.1f} %" if nodes else "-",
+    ]
+
+
+def run(server: LocalAws, *, keep: bool) -> None:
+    """Every step from the empty accounts to the report and, unless `keep`, back to empty accounts."""
+    central = Central(server)
+    members = Members(central)
+
+    with step(f"Deploying the central stack by sam deploy (account {CENTRAL_ACCOUNT}, {HOME_REGION})"):
+        central.deploy()
+        say(f"inventory bucket {central.sync_bucket}")
+
+    with step(f"Deploying the member stack into {len(MEMBER_ACCOUNTS)} accounts x {len(REGIONS)} Regions"):
+        members.deploy(progress=say_instance)
+
+    with step("Waiting for the resource data syncs to ship their files"):
+        members.wait_for_data()
+        say(f"{object_versions(server, central.sync_bucket)} objects in the inventory bucket")
+
+    with step("Crawling, with the repair switched off, as the data would be without it"):
+        central.set_repair(enabled=False)
+        central.crawl()
+        try:
+            central.run_query("SELECT count(*) FROM aws_instanceinformation")
+        except QueryFailed as failure:
+            say(f"[red]query failed:[/red] {failure}")
+        else:
+            raise RuntimeError("the query on the duplicate column succeeded, which Athena would refuse")
+
+    with step("Crawling again with the repair on: crawler -> EventBridge -> column deleter"):
+        central.set_repair(enabled=True)
+        central.crawl()
+        central.wait_for_repair()
+        result = central.run_query("SELECT count(*) FROM aws_instanceinformation")
+        say(f"[green]repaired:[/green] the same query counts {result.rows[0][0]} nodes")
+
+    with step("Running every saved query of the workgroup"):
+        queries = central.saved_queries()
+        results = {name: central.run_saved_query(query) for name, query in queries.items()}
+        say(f"{len(results)} queries, {sum(len(result.rows) for result in results.values())} rows")
+    console.print()
+    for name, result in results.items():
+        if name != SUMMARY_QUERY:
+            print_result(name, queries[name].get("Description", ""), result)
+    print_summary(results[SUMMARY_QUERY])
+    console.print()
+
+    if keep:
+        print_how_to_use(server)
+        return
+
+    with step("Deleting the member stacks"):
+        members.delete(progress=say_instance)
+
+    with step("Deleting the central stack"):
+        buckets = [central.sync_bucket, central.results_bucket]
+        before = {bucket: object_versions(server, bucket) for bucket in buckets}
+        central.delete()
+        for bucket, count in before.items():
+            if object_versions(server, bucket) != -1:
+                raise RuntimeError(f"bucket {bucket} is still there")
+            say(f"{bucket}: {count} object versions removed, bucket gone")
+
+
+def print_how_to_use(server: LocalAws) -> None:
+    """Prints the environment that takes the AWS CLI to the local AWS, and how to end it."""
+    console.print("[bold]The local AWS is still running.[/bold] Use it from any shell:\n")
+    for name, value in server.env(CENTRAL_ACCOUNT, HOME_REGION).items():
+        console.print(f"  export {name}={value}", soft_wrap=True)
+    console.print("\n  aws athena list-named-queries --work-group patch-workgroup")
+    console.print(f"\nAnother account is another AWS_ACCESS_KEY_ID ({', '.join(MEMBER_ACCOUNTS)}).")
+    console.print(f"End it with: kill {server.pid}")
+
+
+def main() -> int:
+    """Parses the command line and runs the demo; 1 after a failure, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="scripts/demo")
+    parser.add_argument("--nodes", type=int, default=60)
+    parser.add_argument("--keep", action="store_true")
+    arguments = parser.parse_args()
+    # SIGTERM and SIGHUP unwind like Ctrl-C, so that nothing is left running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    fleet = {
+        "seed": SEED,
+        "accounts": MEMBER_ACCOUNTS,
+        "regions": REGIONS,
+        "nodes": arguments.nodes,
+        "now": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    server = LocalAws(organization=ORGANIZATION, fleet=fleet, keep=arguments.keep)
+    start = time.monotonic()
+    try:
+        with step("Starting the local AWS"):
+            server.start()
+            say(f"{server.endpoint}, a sample fleet of {arguments.nodes} nodes")
+        run(server, keep=arguments.keep)
+    except KeyboardInterrupt:
+        console.print("\ninterrupted: ending the local AWS")
+        server.stop()
+        return 130
+    except Exception as error:
+        console.print(f"\n[red]failed:[/red] {escape(str(error))}", soft_wrap=True)
+        console.print("The local AWS's log ends with:")
+        console.print(server.log_path.read_text(errors="replace")[-3000:], markup=False, soft_wrap=True)
+        server.stop()
+        return 1
+    if not arguments.keep:
+        server.stop()
+    console.print(f"[bold]Done in {time.monotonic() - start:.1f} s.[/bold]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Each grant of the templates is needed: taken away, the failure is the one that AWS shows; given back, all is well.
+
+One central stack in an account of its own, with one member; every test takes one grant away from what is deployed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from deployment import MEMBER_STACK, Central, Members, object_versions, wait_for
+from local_aws.server import LocalAws
+from organization import HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS
+
+MEMBER = MEMBER_ACCOUNTS[0]
+Policy = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def central(local_aws: LocalAws) -> Central:
+    """A central stack apart from the one of the other tests."""
+    central = Central(local_aws, account=MANAGEMENT_ACCOUNT)
+    central.deploy()
+    return central
+
+
+@pytest.fixture
+def members(central: Central) -> Iterator[Members]:
+    """One member that ships to it; not deployed yet."""
+    members = Members(central, accounts=[MEMBER], regions=[HOME_REGION], stack_name=f"{MEMBER_STACK}-guarded")
+    yield members
+    members.delete()
+
+
+def without(policy: Policy, action: str) -> Policy:
+    """The policy with the action gone from every statement that allows it. Fails if no statement does."""
+    policy = copy.deepcopy(policy)
+    kept, removed = [], 0
+    for statement in policy["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        left = [each for each in actions if each != action or statement["Effect"] == "Deny"]
+        removed += len(actions) - len(left)
+        if left:
+            kept.append({**statement, "Action": left})
+    assert removed, f"no statement allows {action}"
+    return {**policy, "Statement": kept}
+
+
+@contextmanager
+def replaced(policy: Policy, put: Callable[[Policy], Any], action: str) -> Iterator[None]:
+    """Takes the action out of a policy for the length of the block."""
+    put(without(policy, action))
+    try:
+        yield
+    finally:
+        put(policy)
+
+
+@contextmanager
+def role_without(central: Central, account: str, role: str, action: str) -> Iterator[None]:
+    """Takes the action out of whichever inline policy of the role allows it."""
+    iam = central.server.client("iam", account)
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        if action in json.dumps(policy):
+
+            def put(new: Policy, name: str = name) -> None:
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(new))
+
+            with replaced(policy, put, action):
+                yield
+            return
+    raise AssertionError(f"no policy of {role} allows {action}")
+
+
+@pytest.mark.parametrize("action", ["s3:GetBucketAcl", "s3:PutObject", "s3:PutObjectTagging"])
+def test_a_sync_is_refused_without_a_grant_of_the_bucket_policy(
+    central: Central, members: Members, action: str
+) -> None:
+    s3 = central.client("s3")
+    bucket = central.sync_bucket
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    with (
+        replaced(policy, lambda new: s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(new)), action),
+        pytest.raises(RuntimeError, match=f"S3 write failed for bucket {bucket}"),
+    ):
+        members.deploy()
+    assert list(members.syncs()) == []
+
+
+def test_a_sync_is_refused_without_the_grant_of_the_key_policy(central: Central, members: Members) -> None:
+    kms = central.client("kms")
+    key = central.outputs["KMSKeyArn"]
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+
+    def put(new: Policy) -> None:
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(new))
+
+    with replaced(policy, put, "kms:GenerateDataKey"), pytest.raises(RuntimeError, match="S3 write failed for bucket"):
+        members.deploy()
+    assert list(members.syncs()) == []
+
+
+def test_the_sync_of_an_account_outside_the_organization_is_refused(central: Central) -> None:
+    stranger = Members(central, accounts=["666666666666"], regions=[HOME_REGION], stack_name="stranger")
+    with pytest.raises(RuntimeError, match="S3 write failed for bucket"):
+        stranger.deploy()
+    assert list(stranger.syncs()) == []
+    stranger.delete()
+
+
+@pytest.mark.parametrize("action", ["ssm:DeleteResourceDataSync", "ssm:ListResourceDataSync"])
+def test_the_member_functions_own_grants(central: Central, members: Members, action: str) -> None:
+    members.deploy()
+    cloudformation = central.server.client("cloudformation", MEMBER, HOME_REGION)
+    role = cloudformation.describe_stack_resource(
+        StackName=members.stack_name, LogicalResourceId="ResourceDataSyncLambdaRole"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    with role_without(central, MEMBER, role, action), pytest.raises(RuntimeError, match=f"perform: {action}"):
+        members.delete()
+    assert len(list(members.syncs())) == (1 if action == "ssm:DeleteResourceDataSync" else 0)
+
+
+@pytest.mark.parametrize("action", ["s3:ListBucket", "s3:GetObject", "kms:Decrypt", "glue:CreateTable"])
+def test_the_crawler_fails_without_a_grant_of_its_role(central: Central, members: Members, action: str) -> None:
+    members.deploy()
+    members.wait_for_data()
+    role = central.resource("GlueCrawlerRole")
+    with (
+        role_without(central, central.account, role, action),
+        pytest.raises(RuntimeError, match=r"not authorized|Access ?Denied"),
+    ):
+        central.crawl()
+    assert central.client("glue").get_tables(DatabaseName=central.outputs["GlueDatabaseName"])["TableList"] == []
+
+
+@pytest.mark.parametrize("action", ["glue:GetTables", "glue:UpdateTable"])
+def test_the_column_deleter_fails_without_a_grant_of_its_role(central: Central, members: Members, action: str) -> None:
+    members.deploy()
+    members.wait_for_data()
+    with role_without(central, central.account, central.resource("DeleteGlueTableColumnFunctionRole"), action):
+        central.crawl()
+        wait_for(lambda: f"perform: {action}" in deleter_log(central), 30, f"no {action} in the function's log")
+        assert "resourcetype" in central.columns("aws_instanceinformation")
+    central.crawl()
+    central.wait_for_repair()
+    forget_tables(central)
+
+
+def test_the_column_deleter_is_not_invoked_without_the_permission(central: Central, members: Members) -> None:
+    members.deploy()
+    members.wait_for_data()
+    function = central.resource("DeleteGlueTableColumnFunction")
+    client = central.client("lambda")
+    statement = json.loads(client.get_policy(FunctionName=function)["Policy"])["Statement"][0]
+    client.remove_permission(FunctionName=function, StatementId=statement["Sid"])
+    before = deleter_log(central)
+    central.crawl()
+    with pytest.raises(TimeoutError):
+        central.wait_for_repair(timeout=3)
+    assert deleter_log(central) == before
+    client.add_permission(
+        FunctionName=function,
+        StatementId=statement["Sid"],
+        Action=statement["Action"],
+        Principal=statement["Principal"]["Service"],
+        SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+    )
+    central.crawl()
+    central.wait_for_repair()
+    forget_tables(central)
+
+
+@pytest.mark.parametrize("action", ["s3:ListBucketVersions", "s3:DeleteObjectVersion"])
+def test_the_stack_keeps_its_buckets_when_the_cleanup_is_denied_and_goes_when_it_is_not(
+    local_aws: LocalAws, action: str
+) -> None:
+    central = Central(local_aws, account="777777777777")
+    central.deploy()
+    central.client("s3").put_object(Bucket=central.sync_bucket, Key="left behind", Body=b"1")
+    with role_without(central, central.account, central.resource("S3CleanupLambdaExecutionRole"), action):
+        with pytest.raises(RuntimeError, match=rf"S3Cleanup: .*{action}"):
+            central.delete()
+        assert object_versions(local_aws, central.sync_bucket, central.account) == 1
+    central.delete()
+    assert object_versions(local_aws, central.sync_bucket, central.account) == -1
+
+
+def deleter_log(central: Central) -> str:
+    """All that the column deleter has logged."""
+    logs = central.client("logs")
+    group = central.resource("DeleteGlueTableColumnFunctionLogGroup")
+    return "\n".join(event["message"] for event in logs.filter_log_events(logGroupName=group)["events"])
+
+
+def forget_tables(central: Central) -> None:
+    """Deletes the crawler's tables, so that the next test begins with none."""
+    glue = central.client("glue")
+    database = central.outputs["GlueDatabaseName"]
+    for table in glue.get_tables(DatabaseName=database)["TableList"]:
+        glue.delete_table(DatabaseName=database, Name=table["Name"])
