@@ -26,13 +26,18 @@ from organization import CENTRAL_ACCOUNT, HOME_REGION, MEMBER_ACCOUNTS, ORGANIZA
 SEED = 1
 SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
 ROWS_SHOWN = 5
+MAX_COLUMN_WIDTH = 26
 # Columns that tell a reader of the terminal little; the result in S3 has them all.
 COLUMNS_NOT_SHOWN = {
-    "agenttype", "applicationtype", "baselineid", "capturetime", "executiontime", "executiontype", "installedtime",
-    "ipaddress", "packageid", "patchbaselineid", "publisher", "rebootoption", "summary",
+    "agenttype", "applicationtype", "baselineid", "capturetime", "compliantcriticalcount", "executiontime",
+    "executiontype", "installedtime", "ipaddress", "noncompliantcriticalcount", "packageid", "patchbaselineid",
+    "platformtype", "publisher",
+    "rebootoption", "severity", "summary",
 }  # fmt: skip
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = 120
 
 
 @contextmanager
@@ -55,25 +60,35 @@ def say_instance(instance: Instance) -> None:
 
 
 def print_result(name: str, description: str, result: QueryResult) -> None:
-    """Prints a saved query's first rows as a table."""
-    shown = [i for i, column in enumerate(result.columns) if column not in COLUMNS_NOT_SHOWN]
-    table = Table(title=f"{name}: {description}", title_justify="left", title_style="bold", header_style="cyan")
+    """Prints a saved query's first rows as a table, as many of its columns as the terminal has room for."""
+    rows = [[printable(value) for value in row] for row in result.rows[:ROWS_SHOWN]]
+    shown: list[int] = []
+    room = console.width - 1
+    for i, column in enumerate(result.columns):
+        width = min(max(len(text) for text in [column, *(row[i] for row in rows)]), MAX_COLUMN_WIDTH)
+        room -= width + 3
+        if room >= 0 and column not in COLUMNS_NOT_SHOWN:
+            shown.append(i)
+        elif column in COLUMNS_NOT_SHOWN:
+            room += width + 3
+    table = Table(header_style="cyan")
     for i in shown:
-        table.add_column(result.columns[i], overflow="ellipsis", no_wrap=True, max_width=36)
-    for row in result.rows[:ROWS_SHOWN]:
-        table.add_row(*(printable(row[i]) for i in shown))
+        table.add_column(result.columns[i], overflow="ellipsis", no_wrap=True, max_width=MAX_COLUMN_WIDTH)
+    for row in rows:
+        table.add_row(*(escape(row[i]) for i in shown))
+    console.print(f"[bold]{name}[/bold]: {description}", soft_wrap=True)
     console.print(table)
-    more = len(result.rows) - ROWS_SHOWN
-    left_out = len(result.columns) - len(shown)
-    console.print(
-        f"[dim]{len(result.rows)} rows{f', {more} more' if more > 0 else ''}"
-        f"{f' and {left_out} more columns' if left_out else ''} in {result.output_location}[/dim]\n"
-    )
+    parts = [f"{len(result.rows)} rows"]
+    if len(result.rows) > ROWS_SHOWN:
+        parts.append(f"{len(result.rows) - ROWS_SHOWN} more")
+    if len(result.columns) > len(shown):
+        parts.append(f"{len(result.columns) - len(shown)} more columns")
+    console.print(f"[dim]{', '.join(parts)} in {result.output_location}[/dim]\n", soft_wrap=True)
 
 
 def printable(value: str | None) -> str:
-    """A value for a terminal cell: values come from machines, so neither markup nor control characters act."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value or ""))
+    """A value for a terminal cell: values come from machines, so no control character of theirs may act."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value or "")
 
 
 def print_summary(result: QueryResult) -> None:

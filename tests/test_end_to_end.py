@@ -158,6 +158,30 @@ def test_deleting_the_member_stacks_removes_the_syncs_and_no_data(members: Membe
     assert object_versions(members.central.server, members.central.sync_bucket) == before
 
 
+def test_a_sync_that_is_in_the_way_is_named_and_left_alone(members: Members) -> None:
+    account, region = MEMBER_ACCOUNTS[0], REGIONS[-1]
+    ssm = members.central.server.client("ssm", account, region)
+    theirs = {
+        "BucketName": members.central.sync_bucket,
+        "Prefix": SYNC_PREFIX,
+        "SyncFormat": "JsonSerDe",
+        "Region": HOME_REGION,
+    }
+    sharing = {"DestinationDataSharing": {"DestinationDataSharingType": "Organization"}}
+    ssm.create_resource_data_sync(SyncName="somebody-elses", S3Destination=theirs | sharing)
+
+    one = Members(members.central, accounts=[account], regions=[region])
+    with pytest.raises(RuntimeError, match=r"somebody-elses"):
+        one.deploy()
+    stack = members.central.server.client("cloudformation", account, region).describe_stacks(StackName=one.stack_name)
+    assert stack["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
+    syncs = [(sync["SyncName"], sync["S3Destination"]) for _, _, sync in one.syncs()]
+    assert syncs == [("somebody-elses", theirs)]
+
+    one.delete()
+    ssm.delete_resource_data_sync(SyncName="somebody-elses")
+
+
 def test_deleting_the_central_stack_empties_both_buckets_and_removes_them(central: Central) -> None:
     s3 = central.client("s3")
     s3.put_object(Bucket=central.sync_bucket, Key="odd key/ü&<>%", Body=b"1")

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import organization
 import pytest
 from botocore.exceptions import ClientError
-from local_aws.authorization import role_may
-from local_aws.server import LocalAws
 from ministack.services import iam as iam_service
 from ministack.services import s3 as s3_service
+
+import organization
+from local_aws.authorization import role_may
+from local_aws.server import LocalAws
 
 # Accounts that no other test uses: none of them is in the organization.
 OWNER = "600000000001"

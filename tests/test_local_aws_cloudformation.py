@@ -192,6 +192,30 @@ def test_deletion_goes_against_depends_on(cloudformation: Any) -> None:
     assert deleted[:3] == ["Mike", "Alpha", "Zulu"]
 
 
+def test_what_an_undeletable_resource_needs_stays_and_the_rest_goes(cloudformation: Any, s3: Any) -> None:
+    resources = {
+        "Needed": bucket("c-kept-needed"),
+        "Between": bucket("c-kept-between") | {"DependsOn": "Needed"},
+        "Full": bucket("c-kept-full") | {"DependsOn": "Between"},
+        "Other": bucket("c-kept-other"),
+    }
+
+    def buckets() -> set[str]:
+        return {found["Name"] for found in s3.list_buckets()["Buckets"] if found["Name"].startswith("c-kept-")}
+
+    assert stacks.create(cloudformation, "kept", {"Resources": resources}) == "CREATE_COMPLETE"
+    s3.put_object(Bucket="c-kept-full", Key="k", Body=b"1")
+
+    assert stacks.delete(cloudformation, "kept") == "DELETE_FAILED"
+    assert buckets() == {"c-kept-needed", "c-kept-between", "c-kept-full"}
+    tried = [logical for logical, status, _ in stacks.events(cloudformation, "kept") if status == "DELETE_IN_PROGRESS"]
+    assert not {"Needed", "Between"} & set(tried)
+
+    s3.delete_object(Bucket="c-kept-full", Key="k")
+    assert stacks.delete(cloudformation, "kept") == "DELETE_COMPLETE"
+    assert buckets() == set()
+
+
 def test_a_bucket_policy_that_s3_refuses(cloudformation: Any) -> None:
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::c-public/*"}
     policy = {

@@ -99,6 +99,10 @@ class World:
     def crawl(self) -> dict[str, Any]:
         """Run the crawler to its end; returns LastCrawl."""
         self.glue.start_crawler(Name=self.name)
+        return self.ended()
+
+    def ended(self) -> dict[str, Any]:
+        """Wait for the end of a run; returns LastCrawl."""
         deadline = time.monotonic() + 30
         while (crawler := self.glue.get_crawler(Name=self.name)["Crawler"])["State"] != "READY":
             assert time.monotonic() < deadline, crawler
@@ -425,7 +429,7 @@ def test_a_crawl_of_encrypted_objects_needs_the_role_and_the_key_policy(
     world.grant(*ACTIONS)
     assert list(world.crawled()) == ["aws_tag"]
 
-    root_only_through_athena = {
+    without_decrypt = {
         "Statement": [
             {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:Put*", "Resource": "*"},
         ]
@@ -433,7 +437,7 @@ def test_a_crawl_of_encrypted_objects_needs_the_role_and_the_key_policy(
     local_aws.client("kms", ACCOUNT).put_key_policy(
         KeyId=key,
         PolicyName="default",
-        Policy=json.dumps(root_only_through_athena),
+        Policy=json.dumps(without_decrypt),
         BypassPolicyLockoutSafetyCheck=True,
     )
     assert "because no resource-based policy allows the kms:Decrypt action" in world.crawl()["ErrorMessage"]
@@ -451,10 +455,11 @@ def test_glue_must_be_able_to_assume_the_role(world: World) -> None:
         },
     ):
         world.iam.update_assume_role_policy(RoleName=world.name, PolicyDocument=json.dumps(trust))
-        expected = f"Service is unable to assume role arn:aws:iam::{ACCOUNT}:role/{world.name}. Please verify role's TrustPolicy"
+        role = f"arn:aws:iam::{ACCOUNT}:role/{world.name}"
+        expected = f"Service is unable to assume role {role}. Please verify role's TrustPolicy"
         assert world.crawl().items() >= {"Status": "FAILED", "ErrorMessage": expected}.items()
         with pytest.raises(ClientError, match="Please verify role's TrustPolicy"):
-            world.glue.update_crawler(Name=world.name, Role=f"arn:aws:iam::{ACCOUNT}:role/{world.name}")
+            world.glue.update_crawler(Name=world.name, Role=role)
 
 
 def test_the_managed_policy_lacks_only_the_data(world: World) -> None:
@@ -485,8 +490,7 @@ def test_states_and_their_errors(world: World) -> None:
     for call in (world.glue.start_crawler, world.glue.delete_crawler, world.glue.update_crawler):
         with pytest.raises(world.glue.exceptions.CrawlerRunningException):
             call(Name=world.name)
-    while world.glue.get_crawler(Name=world.name)["Crawler"]["State"] != "READY":
-        time.sleep(0.02)
+    world.ended()
     with pytest.raises(world.glue.exceptions.CrawlerNotRunningException):
         world.glue.stop_crawler(Name=world.name)
     with pytest.raises(world.glue.exceptions.EntityNotFoundException):

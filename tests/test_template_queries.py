@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlglot
 from sqlglot import exp
+
 from templates import CENTRAL, resources
 
 _NODE = "accountid region resourceid"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from cfnlint.api import lint_file
+
 from templates import (
     CENTRAL,
     FUNCTION_TYPES,

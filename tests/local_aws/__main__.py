@@ -33,6 +33,7 @@ from local_aws import (
     s3_batch_delete,
     s3_listing,
     stack_cleanup,
+    stack_deletion,
 )
 
 # Later ones build on what earlier ones have replaced.
@@ -48,6 +49,7 @@ MODULES = (
     custom_resource,
     cloudformation,
     stack_cleanup,
+    stack_deletion,
     resource_data_sync,
     catalog,
     crawler,

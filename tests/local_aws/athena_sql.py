@@ -223,21 +223,25 @@ def _unresolved(
     sql: str, tree: exp.Expression, schema: dict[str, dict[str, dict[str, str]]], message: str
 ) -> QueryError:
     """Trino's words for a column that could not be resolved, from sqlglot's."""
-    found = re.search(r"Column '(.+?)' could not be resolved(?: for table: '(.+?)')?", message)
-    where = re.search(r"Line: (\d+), Col: (\d+)", message)
+    found = re.search(r"Column '(.+?)' could not be resolved|Unknown column: (\S+)", message)
     if not found:
         return QueryError("SYNTAX_ERROR", message.splitlines()[0])
-    name, column = found[1], None
-    for candidate in tree.find_all(exp.Column):
-        meta = candidate.this.meta
-        if where and (meta.get("line"), meta.get("col")) == (int(where[1]), int(where[2])):
-            column = candidate
-    at = _at(sql, column) if column is not None else "line 1:1"
-    holders = [columns for tables in schema.values() for columns in tables.values() if name.lower() in columns]
-    if len(holders) > 1 and not found[2]:
-        return QueryError("AMBIGUOUS_NAME", f"{at}: Column '{name}' is ambiguous")
-    full = f"{found[2]}.{name}" if found[2] else name
-    return QueryError("COLUMN_NOT_FOUND", f"{at}: Column '{full}' cannot be resolved")
+    name = found[1] or found[2]
+    where = re.search(r"Line: (\d+), Col: (\d+)", message)
+    candidates = [column for column in tree.find_all(exp.Column) if column.name.lower() == name.lower()]
+    if where:
+        place = (int(where[1]), int(where[2]))
+        candidates = [each for each in candidates if (each.this.meta.get("line"), each.this.meta.get("col")) == place]
+    elif found[2]:
+        candidates = [each for each in candidates if each.table]
+    if not candidates:
+        return QueryError("COLUMN_NOT_FOUND", f"line 1:1: Column '{name}' cannot be resolved")
+    column = candidates[0]
+    read = [schema.get(table.db, {}).get(table.name, {}) for table in tree.find_all(exp.Table)]
+    if sum(name.lower() in columns for columns in read) > 1 and not column.table:
+        return QueryError("AMBIGUOUS_NAME", f"{_at(sql, column)}: Column '{name}' is ambiguous")
+    full = f"{column.table}.{name}" if column.table else name
+    return QueryError("COLUMN_NOT_FOUND", f"{_at(sql, column)}: Column '{full}' cannot be resolved")
 
 
 def _check_comparisons(sql: str, tree: exp.Expression) -> None:

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from fleet import Fleet
 from ministack.core.responses import request_scope
 from ministack.services import s3
 
+from fleet import Fleet
 from local_aws import encryption
 from local_aws.authorization import Denial, as_service, resource_policy, service_may
 from local_aws.organization import organization_id

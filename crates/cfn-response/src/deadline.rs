@@ -1,8 +1,8 @@
 //! How long an invocation may go on.
 //!
-//! Lambda states the end of an invocation as wall-clock time (`Lambda-Runtime-Deadline-Ms` of the [runtime
-//! API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html)); it is turned into a point of tokio's
-//! monotonic clock once, when the invocation starts.
+//! Lambda states the end of an invocation as wall-clock time (`Lambda-Runtime-Deadline-Ms` of the
+//! [runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html)); it is turned
+//! into a point of tokio's monotonic clock once, when the invocation starts.
 
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +42,8 @@ impl Deadline {
         self.0
     }
 
-    /// An earlier deadline that leaves `reserve` for what has to follow, but never more than half of what remains.
+    /// An earlier deadline that leaves `reserve` for what has to follow, but never more than half
+    /// of what remains.
     #[must_use]
     pub fn less(self, reserve: Duration) -> Self {
         let remaining = self.remaining();

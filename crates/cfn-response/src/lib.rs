@@ -1,8 +1,9 @@
 //! The provider's side of CloudFormation's custom-resource protocol.
 //!
-//! [`Responder::answer`] takes the raw event of an invocation, hands the parsed [`Request`] to a handler, and sends
-//! exactly one answer whatever becomes of it: success, a typed failure, a panic, or the invocation's deadline.
-//! A provider that does not answer leaves its stack waiting for up to an hour.
+//! [`Responder::answer`] takes the raw event of an invocation, hands the parsed [`Request`] to a
+//! handler, and sends exactly one answer whatever becomes of it: success, a typed failure, a panic,
+//! or the invocation's deadline. A provider that does not answer leaves its stack waiting for up to
+//! an hour.
 //!
 //! The protocol is described in the CloudFormation User Guide, ["Custom resource
 //! reference"](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html).

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 pub struct Success {
     /// Names the thing that the resource manages, the same for as long as it is the same thing.
     ///
-    /// Not empty, at most 1,024 bytes. A different id in the answer to an Update makes CloudFormation delete the old
-    /// one later. Ignored for a Delete, whose answer always repeats the id of the request.
+    /// Not empty, at most 1,024 bytes. A different id in the answer to an Update makes
+    /// CloudFormation delete the old one later. Ignored for a Delete, whose answer always repeats
+    /// the id of the request.
     pub physical_resource_id: String,
     /// What `Fn::GetAtt` finds.
     pub data: Map<String, Value>,
@@ -18,8 +19,9 @@ pub struct Success {
 
 /// The request was not carried out.
 ///
-/// Made from any error by `?` or [`Failure::new`]. The error and its sources become the Reason of the answer, joined
-/// by `: ` and with "failed to" in front; so messages are lower-case fragments such as `empty bucket "x"`.
+/// Made from any error by `?` or [`Failure::new`]. The error and its sources become the Reason of
+/// the answer, joined by `: ` and with "failed to" in front; so messages are lower-case fragments
+/// such as `empty bucket "x"`.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) error: Box<dyn Error + Send + Sync>,
@@ -35,10 +37,12 @@ impl Failure {
         }
     }
 
-    /// Names what a failed Create has made and could not take away again, so that the Delete of the rollback does.
+    /// Names what a failed Create has made and could not take away again, so that the Delete of the
+    /// rollback does.
     ///
-    /// Without it a failed Create answers [`CREATE_FAILED_ID`](crate::CREATE_FAILED_ID), and the Delete that follows
-    /// never reaches the handler. An Update and a Delete always repeat the id of their request.
+    /// Without it a failed Create answers [`CREATE_FAILED_ID`](crate::CREATE_FAILED_ID), and the
+    /// Delete that follows never reaches the handler. An Update and a Delete always repeat the id
+    /// of their request.
     #[must_use]
     pub fn with_physical_resource_id(mut self, id: impl Into<String>) -> Self {
         self.physical_resource_id = Some(id.into());

@@ -11,9 +11,11 @@ use crate::response_url::{ResponseUrl, ResponseUrlError};
 const MAX_STACK_ID: usize = 512;
 /// Longest `RequestId` that is repeated in an answer, in bytes of JSON; it is a UUID.
 const MAX_REQUEST_ID: usize = 128;
-/// Longest `LogicalResourceId` that is repeated in an answer, in bytes of JSON; CloudFormation allows 255 characters.
+/// Longest `LogicalResourceId` that is repeated in an answer, in bytes of JSON; CloudFormation
+/// allows 255 characters.
 const MAX_LOGICAL_RESOURCE_ID: usize = 512;
-/// Longest `PhysicalResourceId` that is repeated in an answer, in bytes of JSON; CloudFormation allows 1 KB.
+/// Longest `PhysicalResourceId` that is repeated in an answer, in bytes of JSON; CloudFormation
+/// allows 1 KB.
 pub(crate) const MAX_PHYSICAL_RESOURCE_ID: usize = 1_024;
 
 /// What CloudFormation asks for.
@@ -54,8 +56,8 @@ pub struct Request {
     pub logical_resource_id: String,
     /// The id that earlier answers gave: always there in an Update and a Delete, never in a Create.
     pub physical_resource_id: Option<String>,
-    /// Properties of the resource, CloudFormation's own `ServiceToken` and `ServiceTimeout` among them. Numbers and
-    /// truth values arrive as strings.
+    /// Properties of the resource, CloudFormation's own `ServiceToken` and `ServiceTimeout` among
+    /// them. Numbers and truth values arrive as strings.
     pub properties: Map<String, Value>,
     /// The properties before an Update.
     pub old_properties: Option<Map<String, Value>>,
@@ -85,8 +87,8 @@ pub enum RequestError {
     ResponseUrl(#[from] ResponseUrlError),
 }
 
-/// What an answer repeats of its request. Whatever of it the event lacks is left empty, so that an answer can be sent
-/// to any event with a URL.
+/// What an answer repeats of its request. Whatever of it the event lacks is left empty, so that an
+/// answer can be sent to any event with a URL.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Envelope {
     pub(crate) response_url: ResponseUrl,

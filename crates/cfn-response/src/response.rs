@@ -42,8 +42,8 @@ struct Body<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnfitSuccess {
     #[error(
-        "answer: with its Data the answer has {0} bytes, CloudFormation takes {MAX_BODY} (a fault of the provider, \
-         the request was carried out)"
+        "answer: with its Data the answer has {0} bytes, CloudFormation takes {MAX_BODY} (a fault \
+         of the provider: the request was carried out)"
     )]
     TooLarge(usize),
     #[error("answer: the physical id must have 1 to {MAX_PHYSICAL_RESOURCE_ID} bytes, it has {0}")]

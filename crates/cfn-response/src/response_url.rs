@@ -1,4 +1,5 @@
-//! Where the answer goes: a presigned URL, so whoever can read it can answer in the provider's place.
+//! Where the answer goes: a presigned URL, so whoever can read it can answer in the provider's
+//! place.
 
 use std::fmt;
 

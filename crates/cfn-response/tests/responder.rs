@@ -1,5 +1,10 @@
 //! What goes to CloudFormation for whatever may come from it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that can't go on fails its test"
+)]
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::Write;
@@ -17,7 +22,7 @@ use tokio::time::Instant;
 
 const SIGNATURE: &str = "5ecre7";
 const STACK_ID: &str = "arn:aws:cloudformation:us-east-1:111122223333:stack/s/1";
-/// What a function that may run five minutes has left.
+/// What the function has left of its time.
 const TIME: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
@@ -70,13 +75,15 @@ fn invocation(payload: Value, time: Duration) -> LambdaEvent<Value> {
     let since_epoch = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let mut context = Context::default();
     context.deadline = since_epoch.as_millis().try_into().unwrap();
-    let mut config = Config::default();
-    config.log_stream = "2026/01/15/[$LATEST]abc".to_owned();
-    config.log_group = "/aws/lambda/thing".to_owned();
-    context.env_config = Arc::new(config);
+    context.env_config = Arc::new(Config {
+        log_stream: "2026/01/15/[$LATEST]abc".to_owned(),
+        log_group: "/aws/lambda/thing".to_owned(),
+        ..Config::default()
+    });
     LambdaEvent::new(payload, context)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a handler returns")]
 fn success(id: &str) -> Result<Success, Failure> {
     Ok(Success {
         physical_resource_id: id.to_owned(),
@@ -157,7 +164,7 @@ async fn the_handler_gets_the_whole_request() {
         assert_eq!(request.properties["Size"], "2");
         assert_eq!(request.old_properties.unwrap()["Size"], "1");
         assert_eq!(request.response_url.host(), "response.example.com");
-        assert!(deadline.remaining() < TIME - Duration::from_secs(15));
+        assert!(deadline.remaining() < Duration::from_secs(285));
         success("id-of-request")
     };
     assert_eq!(answer(event("Update"), check).await["Status"], "SUCCESS");
@@ -236,8 +243,11 @@ async fn a_handler_that_hangs_is_answered_before_the_deadline() {
         "{answer}"
     );
     assert_eq!(answer["PhysicalResourceId"], "id-of-request");
-    assert!(start.elapsed() < TIME - Duration::from_secs(15));
-    assert!(start.elapsed() > TIME - Duration::from_secs(17));
+    assert!(
+        (283..285).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]

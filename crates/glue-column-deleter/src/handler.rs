@@ -65,7 +65,8 @@ impl ColumnDeleter {
             );
             return Ok(None);
         }
-        self.repair_database().await.map(Some)
+        // Boxed, because the futures of the SDK's calls are large.
+        Box::pin(self.repair_database()).await.map(Some)
     }
 
     async fn repair_database(&self) -> Result<Summary, Error> {
@@ -79,7 +80,7 @@ impl ColumnDeleter {
                 let name = table.name.clone();
                 match examine(table) {
                     Verdict::LeaveAlone(kind) => {
-                        tracing::info!(table = name, kind, "table left alone")
+                        tracing::info!(table = name, kind, "table left alone");
                     }
                     Verdict::Sound => {}
                     Verdict::Repair(repair) => repairs.push(*repair),

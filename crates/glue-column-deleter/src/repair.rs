@@ -93,23 +93,19 @@ mod tests {
 
     use super::*;
 
-    fn columns(names: &[&str]) -> Option<Vec<Column>> {
-        Some(
-            names
-                .iter()
-                .map(|name| Column::builder().name(*name).build().expect("named"))
-                .collect(),
-        )
+    fn columns(names: &[&str]) -> Vec<Column> {
+        let column = |name: &&str| Column::builder().name(*name).build().expect("named");
+        names.iter().map(column).collect()
     }
 
     fn table(data: &[&str], keys: &[&str]) -> TableBuilder {
         let storage = StorageDescriptor::builder()
-            .set_columns(columns(data))
+            .set_columns(Some(columns(data)))
             .build();
         Table::builder()
             .name("aws_instanceinformation")
             .storage_descriptor(storage)
-            .set_partition_keys(columns(keys))
+            .set_partition_keys(Some(columns(keys)))
             .version_id("7")
     }
 
@@ -170,7 +166,7 @@ mod tests {
             );
             assert_eq!(
                 repair.table_input.partition_keys,
-                columns(&partition_keys),
+                Some(columns(&partition_keys)),
                 "{case}"
             );
             assert_eq!(repair.version_id.as_deref(), Some("7"), "{case}");

@@ -1,5 +1,5 @@
-//! How our functions reach AWS: one HTTP connector, a hand-built [`SdkConfig`](aws_types::SdkConfig),
-//! one rendering of errors, and the log.
+//! How our functions reach AWS: one HTTP connector, a hand-built
+//! [`SdkConfig`](aws_types::SdkConfig), one rendering of errors, and the log.
 //!
 //! The configuration is built by hand instead of by `aws-config`, whose chain of profile, SSO,
 //! IMDS, ECS and STS credentials a function never uses and would carry (0.7 MB) all the same.

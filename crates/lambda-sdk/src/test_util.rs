@@ -69,10 +69,12 @@ impl Reply {
     }
 }
 
+type Answer = dyn FnMut(&Sent) -> Reply + Send;
+
 /// The other side of the connector.
 #[derive(Clone)]
 pub struct FakeHttp {
-    reply: Arc<Mutex<dyn FnMut(&Sent) -> Reply + Send>>,
+    reply: Arc<Mutex<Answer>>,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 

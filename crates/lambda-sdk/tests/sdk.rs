@@ -48,7 +48,7 @@ async fn endpoints_of_the_environment_are_honoured() {
     let all = ("AWS_ENDPOINT_URL", "http://127.0.0.1:4566");
     let ssm = ("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1");
     let s3 = ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:2");
-    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+    let rows: [(_, &[_], _); 5] = [
         ("for all services", &[all], "http://127.0.0.1:4566/"),
         ("for this service", &[ssm], "http://127.0.0.1:1/"),
         ("this one wins", &[all, ssm], "http://127.0.0.1:1/"),
@@ -107,7 +107,8 @@ async fn error(reply: Reply) -> (AwsError, usize) {
     let http = FakeHttp::new(move |_| reply.clone());
     let client = Client::new(&http.sdk_config());
     let result = client.list_resource_data_sync().send().await;
-    (result.unwrap_err().into(), http.sent().len())
+    let error = result.expect_err("the reply is no success");
+    (error.into(), http.sent().len())
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +128,7 @@ async fn an_error_tells_code_message_status_and_request() {
         (
             Reply::status(403, "{}"),
             None,
-            "error without a code (status 403)",
+            "response error: unhandled error: Error (status 403)",
         ),
     ];
     for (reply, code, text) in rows {
@@ -147,7 +148,7 @@ async fn what_may_pass_is_tried_five_times_and_then_told() {
         ),
         (
             Reply::status(500, "{}"),
-            "error without a code (status 500)",
+            "response error: unhandled error: Error (status 500)",
         ),
         (
             Reply::Refused,

@@ -27,10 +27,11 @@ pub enum Error {
     },
     /// SSM writes a probe object when it creates a sync, and could not.
     #[error(
-        "create resource data sync {sync}: SSM can't write to the bucket; check that the bucket policy allows \
-         ssm.amazonaws.com s3:GetBucketAcl, s3:PutObject and s3:PutObjectTagging below this prefix for your \
-         organization id (aws:SourceOrgID), that the policy of the key that encrypts it allows kms:GenerateDataKey, \
-         and that the bucket is in {}", .sync.destination.region
+        "create resource data sync {sync}: SSM can't write to the bucket; check that the bucket \
+         policy allows ssm.amazonaws.com s3:GetBucketAcl, s3:PutObject and s3:PutObjectTagging \
+         below this prefix for your organization id (aws:SourceOrgID), that the policy of the key \
+         that encrypts it allows kms:GenerateDataKey, and that the bucket is in {}",
+        .sync.destination.region
     )]
     NotWritable {
         /// What was asked for.
@@ -40,8 +41,9 @@ pub enum Error {
     },
     /// Another sync is there already. It is left alone: nobody can tell who needs it.
     #[error(
-        "create resource data sync {sync}: there is {existing} already; an account and Region can have one sync of \
-         an organization and none twice of the same name; delete that one, or choose another name"
+        "create resource data sync {sync}: there is {existing} already; an account and Region can \
+         have one sync of an organization, and a name once; delete that one, or leave it as it is \
+         and do without this resource"
     )]
     InTheWay {
         /// What was asked for.

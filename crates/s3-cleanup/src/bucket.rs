@@ -180,7 +180,9 @@ impl Bucket<'_> {
             .send()
             .await
             .map_err(|error| CallError::new("DeleteObjects", error))?;
-        let refused = answer.errors.into_iter().flatten().map(|error| {
+        let is_gone = |code: Option<&str>| matches!(code, Some("NoSuchKey" | "NoSuchVersion"));
+        let errors = answer.errors.into_iter().flatten();
+        let refused = errors.filter(|error| !is_gone(error.code())).map(|error| {
             let version = Version {
                 key: error.key.unwrap_or_default(),
                 version_id: error.version_id,

@@ -76,6 +76,7 @@ impl Cleanup {
                 owner,
             };
             let progress = Progress::new();
+            // Boxed, because the futures of the SDK's calls are large and nest deeply.
             let emptied = timeout_at(deadline.instant(), Box::pin(empty(&bucket, &progress))).await;
             let (deleted, elapsed_ms) = (progress.deleted(), progress.elapsed().as_millis());
             match emptied.unwrap_or(Err(Cause::OutOfTime)) {

@@ -77,7 +77,9 @@ async fn delete(s3: &FakeS3, buckets: &[&str]) -> Result<Success, String> {
 
 fn filled<'k>(keys: impl IntoIterator<Item = &'k str>) -> Bucket {
     let mut bucket = Bucket::default();
-    keys.into_iter().for_each(|key| bucket.put(key));
+    for key in keys {
+        bucket.put(key);
+    }
     bucket
 }
 
@@ -518,9 +520,9 @@ impl HttpConnector for Slow {
 async fn large_folders_are_listed_beside_each_other_under_one_cap() {
     let mut bucket = Bucket::default();
     for kind in 0..13 {
-        for account in 0..2 {
+        for account in 0..4 {
             let folder = format!("ResourceDataSync/AWS:Kind{kind}/accountid={account}/");
-            for key in numbered(&folder, 1_200) {
+            for key in numbered(&folder, 600) {
                 bucket.put(&key);
             }
         }
