@@ -26,13 +26,12 @@ from organization import CENTRAL_ACCOUNT, HOME_REGION, MEMBER_ACCOUNTS, ORGANIZA
 SEED = 1
 SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
 ROWS_SHOWN = 5
-MAX_COLUMN_WIDTH = 26
+MAX_COLUMN_WIDTH = 28
 # Columns that tell a reader of the terminal little; the result in S3 has them all.
 COLUMNS_NOT_SHOWN = {
     "agenttype", "applicationtype", "baselineid", "capturetime", "compliantcriticalcount", "executiontime",
     "executiontype", "installedtime", "ipaddress", "noncompliantcriticalcount", "packageid", "patchbaselineid",
-    "platformtype", "publisher",
-    "rebootoption", "severity", "summary",
+    "platformtype", "publisher", "rebootoption", "severity", "summary",
 }  # fmt: skip
 
 console = Console(highlight=False)

@@ -23,10 +23,11 @@ use crate::progress::Progress;
 /// 500 ms, and a page of a listing some 0.5 MB of memory.
 pub(crate) const MAX_IN_FLIGHT: usize = 32;
 
-/// How often a version that S3 refuses for a passing reason is sent again.
+/// How often a version that S3 refuses for a passing reason is sent, the first time included.
 const MAX_ATTEMPTS: u32 = 6;
 
-/// The wait before the first of these repetitions; each further one waits twice as long.
+/// The longest wait before the second time; before each further one it is twice as long. What is waited is a random
+/// part of it, at least half, so that deletes that were refused together do not come back together.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
 /// What a sweep came to.
@@ -212,7 +213,8 @@ async fn delete(bucket: &Bucket<'_>, mut versions: Vec<Version>) -> Result<Done,
         if versions.is_empty() {
             break;
         }
-        tokio::time::sleep(BACK_OFF * 2_u32.pow(attempt - 1)).await;
+        let longest = BACK_OFF * 2_u32.pow(attempt - 1);
+        tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
     }
     Ok(Done::Deleted { count, refused })
 }
