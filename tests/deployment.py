@@ -18,6 +18,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import stacks
 from local_aws import stacksets
 from local_aws.server import LocalAws
 from organization import (
@@ -88,19 +89,11 @@ class Central:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"sam deploy failed\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-        self.outputs = self.read_outputs()
-
-    def read_outputs(self) -> dict[str, str]:
-        """The stack's outputs by key."""
-        stack = self.client("cloudformation").describe_stacks(StackName=self.stack_name)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.outputs = stacks.outputs(self.client("cloudformation"), self.stack_name)
 
     def resource(self, logical_id: str) -> str:
         """The physical id of one of the stack's resources."""
-        detail = self.client("cloudformation").describe_stack_resource(
-            StackName=self.stack_name, LogicalResourceId=logical_id
-        )
-        return detail["StackResourceDetail"]["PhysicalResourceId"]
+        return stacks.resource(self.client("cloudformation"), self.stack_name, logical_id)
 
     @property
     def sync_bucket(self) -> str:
@@ -291,21 +284,13 @@ def object_versions(server: LocalAws, bucket: str, account: str = CENTRAL_ACCOUN
         raise
 
 
-def delete_stack(cloudformation: Any, stack_name: str, timeout: float = 600) -> None:
+def delete_stack(cloudformation: Any, stack_name: str) -> None:
     """Deletes a stack and waits; raises RuntimeError with each resource's reason if that fails."""
-    stack_id = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]["StackId"]
-    cloudformation.delete_stack(StackName=stack_id)
-
-    def ended() -> str | None:
-        status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-        return status if status in ("DELETE_COMPLETE", "DELETE_FAILED") else None
-
-    if wait_for(ended, timeout, f"stack {stack_name} is still being deleted") == "DELETE_FAILED":
-        events = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
+    if stacks.delete(cloudformation, stack_name) == "DELETE_FAILED":
         reasons = [
-            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
-            for event in events
-            if event["ResourceStatus"] == "DELETE_FAILED"
+            f"{logical_id}: {reason}"
+            for logical_id, status, reason in stacks.events(cloudformation, stack_name)
+            if status == "DELETE_FAILED"
         ]
         raise RuntimeError(f"stack {stack_name} could not be deleted:\n" + "\n".join(reasons))
 

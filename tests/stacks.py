@@ -1,4 +1,4 @@
-"""Creates, changes and deletes CloudFormation stacks for the tests, and tells how that went."""
+"""Creates, changes and deletes CloudFormation stacks, and tells how that went."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
 
 
 def create(cloudformation: Any, name: str, template: dict[str, Any] | str, **options: Any) -> str:

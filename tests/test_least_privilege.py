@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import stacks
 from deployment import MEMBER_STACK, Central, Members, object_versions, wait_for
 from local_aws.server import LocalAws
 from organization import HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS, SYNC_PREFIX
@@ -133,9 +134,7 @@ def test_the_sync_of_an_account_outside_the_organization_is_refused(central: Cen
 def test_the_member_functions_own_grants(central: Central, members: Members, action: str) -> None:
     members.deploy()
     cloudformation = central.server.client("cloudformation", MEMBER, HOME_REGION)
-    role = cloudformation.describe_stack_resource(
-        StackName=members.stack_name, LogicalResourceId="ResourceDataSyncLambdaRole"
-    )["StackResourceDetail"]["PhysicalResourceId"]
+    role = stacks.resource(cloudformation, members.stack_name, "ResourceDataSyncLambdaRole")
     with role_without(central, MEMBER, role, action), pytest.raises(RuntimeError, match=f"perform: {action}"):
         members.delete()
     assert len(list(members.syncs())) == (1 if action == "ssm:DeleteResourceDataSync" else 0)
