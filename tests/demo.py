@@ -97,7 +97,7 @@ def print_summary(result: QueryResult) -> None:
         ("account", "left"), ("Region", "left"), ("nodes", "right"), ("compliant", "right"),
         ("non-compliant", "right"), ("never scanned", "right"), ("compliance", "right"),
     ):  # fmt: skip
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        table.add_column(column, justify=justify)
     totals = [0, 0, 0, 0]
     for account, region, *texts in result.rows:
         counts = [int(text or 0) for text in texts]
