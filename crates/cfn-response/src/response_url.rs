@@ -2,8 +2,16 @@
 //! place.
 
 use std::fmt;
+use std::time::SystemTime;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use http::Uri;
+
+/// The member of a presigned URL's query that says when it was signed, such as `20260115T120000Z`.
+/// See [Authenticating requests: using query
+/// parameters](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
+const SIGNED_AT: &str = "X-Amz-Date";
 
 /// The `ResponseURL` of a request. `Debug` and `Display` show its host only.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,10 +48,36 @@ impl ResponseUrl {
         self.0.host().unwrap_or_default()
     }
 
+    /// When CloudFormation signed the URL, and so made the request, by its own clock and in whole
+    /// seconds. Every repetition of the event has the same.
+    ///
+    /// `None` if the URL does not tell: CloudFormation documents neither the kind of signature nor
+    /// its members, and older ones have no date.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<SystemTime> {
+        let members = self.0.query()?.split('&');
+        let date = members
+            .filter_map(|member| member.split_once('='))
+            .find_map(|(name, value)| (name == SIGNED_AT).then_some(value))?;
+        SystemTime::try_from(basic_date_time(date)?).ok()
+    }
+
     /// The whole URL, signature included, for the one place that sends the answer.
     pub(crate) fn expose(&self) -> &Uri {
         &self.0
     }
+}
+
+/// Reads ISO 8601's basic form, `20260115T120000Z`.
+fn basic_date_time(text: &str) -> Option<DateTime> {
+    let part = |range| text.get(range);
+    if text.len() != "20260115T120000Z".len() || !text.is_ascii() {
+        return None;
+    }
+    let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
+    let (hour, minute, second) = (part(9..11)?, part(11..13)?, part(13..15)?);
+    let extended = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    DateTime::from_str(&extended, Format::DateTime).ok()
 }
 
 impl fmt::Display for ResponseUrl {

@@ -1,6 +1,6 @@
 //! What is called in which order for each type of request.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ssm::types::LastResourceDataSyncStatus;
 use cfn_response::{Deadline, Failure, Request, RequestType, Success};
@@ -28,6 +28,9 @@ const GONE_WITHIN: Duration = Duration::from_mins(2);
 
 /// What an update leaves of its time for bringing the old sync back.
 const RESTORE_RESERVE: Duration = Duration::from_secs(90);
+
+/// How far SSM's clock may be behind the one that dates CloudFormation's requests.
+const CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 /// What `LastStatus` says when SSM says nothing.
 const UNKNOWN: &str = "Unknown";
@@ -62,11 +65,12 @@ impl Handler {
     /// [`Error`] as a [`Failure`].
     pub async fn handle(&self, request: Request, deadline: Deadline) -> Result<Success, Failure> {
         let physical_id = request.physical_resource_id.as_deref().unwrap_or_default();
+        let began = request.response_url.signed_at();
         match request.request_type {
             RequestType::Create => {
                 let sync = parse_properties(&request.properties)?;
                 let status = self
-                    .create(&sync)
+                    .create(&sync, began)
                     .await
                     .map_err(Error::into_create_failure)?;
                 Ok(success(&sync, &status))
@@ -77,7 +81,9 @@ impl Handler {
                     .old_properties
                     .as_ref()
                     .and_then(|it| parse_properties(it).ok());
-                let status = self.update(&sync, physical_id, old, deadline).await?;
+                let status = self
+                    .update(&sync, physical_id, old, began, deadline)
+                    .await?;
                 Ok(success(&sync, &status))
             }
             RequestType::Delete => {
@@ -90,10 +96,15 @@ impl Handler {
         }
     }
 
-    /// Creates `sync` and waits for its first status, which it returns. A sync whose first run
-    /// fails is removed again.
-    async fn create(&self, sync: &Sync) -> Result<String, Error> {
-        self.create_when_writable(sync).await?;
+    /// Creates `sync` for a request that began at `began`, and waits for its first status, which
+    /// it returns. A sync whose first run fails is removed again.
+    async fn create(&self, sync: &Sync, began: Option<SystemTime>) -> Result<String, Error> {
+        match self.create_when_writable(sync).await {
+            Err(Error::InTheWay { .. }) if self.is_made_since(sync, began).await? => {
+                tracing::info!("the sync was made by an earlier attempt at this request");
+            }
+            result => result?,
+        }
         let cause = match self.first_status(sync).await {
             Ok(status) => return Ok(status),
             Err(cause) => cause,
@@ -122,6 +133,19 @@ impl Handler {
                 result => return result,
             }
         }
+    }
+
+    /// Whether `sync` exists because this very request has made it: Lambda repeats an event whose
+    /// invocation ended early, and the SDK a call whose answer was lost.
+    async fn is_made_since(&self, sync: &Sync, began: Option<SystemTime>) -> Result<bool, Error> {
+        let Some(began) = began else {
+            return Ok(false);
+        };
+        let listed = self.syncs.find(&sync.name).await?;
+        Ok(listed.is_some_and(|it| {
+            let created = it.created.and_then(|at| SystemTime::try_from(at).ok());
+            it.is(sync) && created.is_some_and(|at| at + CLOCK_SKEW >= began)
+        }))
     }
 
     /// Waits until SSM says how the sync's first run went or goes.
@@ -156,12 +180,13 @@ impl Handler {
         desired: &Sync,
         physical_id: &str,
         old_properties: Option<Sync>,
+        began: Option<SystemTime>,
         deadline: Deadline,
     ) -> Result<String, Error> {
         let listed = self.syncs.list().await?;
         let Some(current) = find_own(&listed, physical_id) else {
             tracing::warn!(physical_id, "the sync to change is gone, making it anew");
-            return self.create(desired).await;
+            return self.create(desired, began).await;
         };
         if current.is(desired) {
             tracing::info!("nothing to change");
@@ -188,7 +213,7 @@ impl Handler {
             None => old_properties,
         };
         self.remove(&current.name).await?;
-        let change = self.create(desired);
+        let change = self.create(desired, began);
         let changed =
             match tokio::time::timeout_at(deadline.less(RESTORE_RESERVE).instant(), change).await {
                 Ok(changed) => changed,

@@ -1,5 +1,6 @@
 //! The calls to Systems Manager, and what their answers mean.
 
+use aws_sdk_ssm::primitives::DateTime;
 use aws_sdk_ssm::types::{
     LastResourceDataSyncStatus, ResourceDataSyncDestinationDataSharing, ResourceDataSyncItem,
     ResourceDataSyncS3Destination, ResourceDataSyncS3Format,
@@ -22,6 +23,7 @@ pub(crate) struct Listed {
     pub(crate) destination: Option<Destination>,
     pub(crate) status: Option<LastResourceDataSyncStatus>,
     pub(crate) status_message: Option<String>,
+    pub(crate) created: Option<DateTime>,
 }
 
 impl Listed {
@@ -43,6 +45,7 @@ impl From<ResourceDataSyncItem> for Listed {
             name: item.sync_name.unwrap_or_default(),
             status: item.last_status,
             status_message: item.last_sync_status_message,
+            created: item.sync_created_time,
         }
     }
 }

@@ -77,6 +77,16 @@ fn event(request_type: &str, properties: &Value) -> Value {
     })
 }
 
+/// The event with a response URL that was signed at `date`, such as `20260115T120000Z`.
+pub(crate) fn signed_at(mut event: Value, date: &str) -> Value {
+    let url = format!(
+        "https://{RESPONSE_HOST}/x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={date}\
+         &X-Amz-Expires=7200&X-Amz-Signature=5ecre7"
+    );
+    event["ResponseURL"] = url.into();
+    event
+}
+
 /// Invokes the function and returns its only answer to this event.
 pub(crate) async fn answer(ssm: &FakeSsm, event: Value) -> Value {
     let end = SystemTime::now() + TIME;

@@ -4,7 +4,8 @@ use lambda_sdk::test_util::Reply;
 use tokio::time::Instant;
 
 use crate::cloudformation::{
-    NAME, answer, assert_failed, assert_success, delete, properties, properties_with, sync, update,
+    NAME, answer, assert_failed, assert_success, delete, properties, properties_with, signed_at,
+    sync, update,
 };
 use crate::ssm::FakeSsm;
 
@@ -66,6 +67,19 @@ async fn a_rename_leaves_one_sync_and_the_delete_of_the_old_name_succeeds() {
     assert_success(&renamed, "renamed");
     assert_success(&answer(&ssm, delete(NAME)).await, NAME);
     assert_eq!(ssm.names(), ["renamed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_rename_finds_the_sync_that_it_made() {
+    let mut renamed = sync();
+    renamed["SyncName"] = "renamed".into();
+    renamed["SyncCreatedTime"] = 1_768_478_420.into(); // 20 s after the request was signed
+    let ssm = FakeSsm::new([renamed]);
+    let new = properties_with("ResourceDataSyncName", "renamed");
+    let event = signed_at(update(NAME, &properties(), &new), "20260115T120000Z");
+    assert_success(&answer(&ssm, event).await, "renamed");
+    assert_eq!(ssm.names(), ["renamed"]);
+    assert_eq!(ssm.calls(DELETE), 0);
 }
 
 #[tokio::test(start_paused = true)]
