@@ -26,7 +26,14 @@ ENV = os.environ | {"PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"}
 def running_demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The demo under way, with its output on a pipe; ended with the block at the latest."""
     process = subprocess.Popen(
-        [*DEMO, *arguments], cwd=ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*DEMO, *arguments],
+        cwd=ROOT,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # What runs in the background of a script, these tests perhaps, ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process
