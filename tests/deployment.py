@@ -54,7 +54,6 @@ class QueryResult:
     columns: list[str]
     rows: list[tuple[str | None, ...]]
     output_location: str
-    scanned_bytes: int
 
 
 @dataclass
@@ -178,7 +177,6 @@ class Central:
             columns,
             rows[1:],  # the first row repeats the column names
             execution["ResultConfiguration"]["OutputLocation"],
-            execution["Statistics"]["DataScannedInBytes"],
         )
 
     def delete(self) -> None:

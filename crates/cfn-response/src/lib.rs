@@ -20,6 +20,6 @@ pub use deadline::Deadline;
 pub use delivery::DeliveryError;
 pub use outcome::{Failure, Success};
 pub use request::{Request, RequestError, RequestType};
-pub use responder::{AnswerError, Responder};
+pub use responder::{AnswerError, Responder, chain};
 pub use response::CREATE_FAILED_ID;
 pub use response_url::{ResponseUrl, ResponseUrlError};

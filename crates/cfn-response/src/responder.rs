@@ -179,8 +179,9 @@ fn is_delete(event: &Value) -> bool {
     event["RequestType"].as_str() == Some(RequestType::Delete.as_str())
 }
 
-/// `error` and its sources, joined by `: `.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+/// `error` and its sources in one line, joined by `: `: how the Reason of an answer tells an error.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -115,13 +115,7 @@ pub enum Error {
 impl Error {
     /// The error and its sources in one line, to be told inside of another.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
+        cfn_response::chain(self)
     }
 
     /// The failure of a Create: what it left behind is named, so that the rollback removes it.
