@@ -367,6 +367,18 @@ def test_the_sync_bucket_is_versioned() -> None:
 
 
 @pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
+def test_buckets_say_by_a_tag_whether_they_may_be_emptied(bucket: str) -> None:
+    consent = {"Key": "patch-reporting:empty-on-delete", "Value": {"Ref": "EmptyBucketsOnDelete"}}
+    assert properties(CENTRAL, bucket)["Tags"] == [consent]
+
+
+def test_emptying_the_buckets_on_deletion_is_a_choice_and_the_default() -> None:
+    parameter = load(CENTRAL)["Parameters"]["EmptyBucketsOnDelete"]
+    # The function takes the tag's value for a consent if it is exactly 'true'.
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("true", ["true", "false"])
+
+
+@pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
 def test_buckets_refuse_requests_without_tls(bucket: str) -> None:
     policy = properties(CENTRAL, f"{bucket}Policy")
     assert policy["Bucket"] == {"Ref": bucket}
@@ -495,11 +507,13 @@ def test_the_column_deleter_is_invoked_for_this_crawlers_success_only() -> None:
 
 def test_the_cleanups_role_reaches_the_stacks_two_buckets_only() -> None:
     allowed = by_sid(role_statements(CENTRAL, "S3CleanupLambdaExecutionRole"))
-    assert allowed["ListVersionsAndUploads"]["Action"] == ["s3:ListBucketVersions", "s3:ListBucketMultipartUploads"]
-    assert allowed["ListVersionsAndUploads"]["Resource"] == [
+    buckets = [
         {"Fn::GetAtt": ["ResourceDataSyncBucket", "Arn"]},
         {"Fn::GetAtt": ["AthenaQueryResultsBucket", "Arn"]},
     ]
+    assert (allowed["ReadConsent"]["Action"], allowed["ReadConsent"]["Resource"]) == ("s3:GetBucketTagging", buckets)
+    assert allowed["ListVersionsAndUploads"]["Action"] == ["s3:ListBucketVersions", "s3:ListBucketMultipartUploads"]
+    assert allowed["ListVersionsAndUploads"]["Resource"] == buckets
     assert allowed["DeleteObjectsAndUploads"]["Action"] == [
         "s3:DeleteObject",
         "s3:DeleteObjectVersion",
@@ -509,7 +523,26 @@ def test_the_cleanups_role_reaches_the_stacks_two_buckets_only() -> None:
         {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/*"},
         {"Fn::Sub": "${AthenaQueryResultsBucket.Arn}/*"},
     ]
-    assert allowed.keys() == {"ListVersionsAndUploads", "DeleteObjectsAndUploads", "WriteLog"}
+    assert allowed.keys() == {
+        "SeeWhetherTheStackGoes",
+        "ReadConsent",
+        "ListVersionsAndUploads",
+        "DeleteObjectsAndUploads",
+        "WriteLog",
+    }
+
+
+def test_the_cleanups_role_sees_no_other_stack() -> None:
+    allowed = by_sid(role_statements(CENTRAL, "S3CleanupLambdaExecutionRole"))["SeeWhetherTheStackGoes"]
+    assert (allowed["Action"], allowed["Resource"]) == ("cloudformation:DescribeStacks", {"Ref": "AWS::StackId"})
+
+
+def test_the_cleanup_is_tried_again_for_a_bucket_too_large_for_one_run() -> None:
+    retries = properties(CENTRAL, "S3BucketCleanup")["EventInvokeConfig"]
+    # Lambda drops an event that is older, so none may be too old before CloudFormation stops waiting for its answer.
+    timeout = properties(CENTRAL, "S3Cleanup")["ServiceTimeout"]
+    assert retries["MaximumRetryAttempts"] == 2
+    assert timeout <= retries["MaximumEventAgeInSeconds"] <= 3600
 
 
 def test_the_workgroup_decides_where_and_how_results_are_kept() -> None:

@@ -19,15 +19,10 @@ impl Deadline {
         Self(Instant::now() + duration)
     }
 
-    /// The end of the invocation that `context` belongs to.
+    /// The end of the invocation that `context` belongs to, if it is `now`.
     #[must_use]
-    pub fn of_invocation(context: &lambda_runtime::Context) -> Self {
-        Self::after(
-            context
-                .deadline()
-                .duration_since(SystemTime::now())
-                .unwrap_or_default(),
-        )
+    pub(crate) fn of_invocation(context: &lambda_runtime::Context, now: SystemTime) -> Self {
+        Self::after(context.deadline().duration_since(now).unwrap_or_default())
     }
 
     /// What is left until the deadline: zero once it has passed.
@@ -75,7 +70,7 @@ mod tests {
         let mut context = lambda_runtime::Context::default();
         context.deadline = 1_000;
         assert_eq!(
-            Deadline::of_invocation(&context).remaining(),
+            Deadline::of_invocation(&context, SystemTime::now()).remaining(),
             Duration::ZERO
         );
     }

@@ -3,11 +3,13 @@
 //! [`Responder::answer`] takes the raw event of an invocation, hands the parsed [`Request`] to a
 //! handler, and sends exactly one answer whatever becomes of it: success, a typed failure, a panic,
 //! or the invocation's deadline. A provider that does not answer leaves its stack waiting for up to
-//! an hour.
+//! an hour. The one exception is work that is too long for one invocation: while Lambda is certain
+//! to invoke again, [`Failure::resumable`] leaves the answer to the next attempt.
 //!
 //! The protocol is described in the CloudFormation User Guide, ["Custom resource
 //! reference"](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html).
 
+mod attempt;
 mod deadline;
 mod delivery;
 mod outcome;

@@ -26,6 +26,7 @@ pub struct Success {
 pub struct Failure {
     pub(crate) error: Box<dyn Error + Send + Sync>,
     pub(crate) physical_resource_id: Option<String>,
+    pub(crate) is_resumable: bool,
 }
 
 impl Failure {
@@ -34,7 +35,20 @@ impl Failure {
         Self {
             error: error.into(),
             physical_resource_id: None,
+            is_resumable: false,
         }
+    }
+
+    /// Says that nothing is wrong but the time was too short, and that another attempt at the same
+    /// event goes on where this one ended.
+    ///
+    /// If Lambda is certain to make another attempt, the invocation ends in an error and without an
+    /// answer, the one exception to "one answer for each request". An attempt that may be the last
+    /// answers FAILED all the same.
+    #[must_use]
+    pub fn resumable(mut self) -> Self {
+        self.is_resumable = true;
+        self
     }
 
     /// Names what a failed Create has made and could not take away again, so that the Delete of the

@@ -50,14 +50,16 @@ pub struct Request {
     pub stack_id: String,
     /// Unique id of the request.
     pub request_id: String,
-    /// Type of the resource in the template, such as `Custom::Example`.
+    /// Type of the resource in the template, such as `Custom::Example`; empty in a Delete that
+    /// does not tell.
     pub resource_type: String,
     /// Name of the resource in the template.
     pub logical_resource_id: String,
     /// The id that earlier answers gave: always there in an Update and a Delete, never in a Create.
     pub physical_resource_id: Option<String>,
     /// Properties of the resource, CloudFormation's own `ServiceToken` and `ServiceTimeout` among
-    /// them. Numbers and truth values arrive as strings.
+    /// them. Numbers and truth values arrive as strings. Empty in a Delete that does not tell:
+    /// whatever a Delete does not need must not keep a stack from being deleted.
     pub properties: Map<String, Value>,
     /// The properties before an Update.
     pub old_properties: Option<Map<String, Value>>,
@@ -77,7 +79,7 @@ pub enum RequestError {
         /// Name of the member.
         member: &'static str,
         /// What is allowed.
-        expected: &'static str,
+        expected: String,
     },
     /// CloudFormation asks for something unknown.
     #[error("read the event: RequestType {0:?} is unknown, must be Create, Update or Delete")]
@@ -133,18 +135,25 @@ impl Request {
             "Delete" => RequestType::Delete,
             other => return Err(RequestError::RequestType(other.to_owned())),
         };
+        let is_delete = request_type == RequestType::Delete;
         Ok(Self {
             request_type,
             stack_id: string(event, "StackId", MAX_STACK_ID)?.to_owned(),
             request_id: string(event, "RequestId", MAX_REQUEST_ID)?.to_owned(),
-            resource_type: string(event, "ResourceType", usize::MAX)?.to_owned(),
+            resource_type: match string(event, "ResourceType", usize::MAX) {
+                Err(_) if is_delete => String::new(),
+                resource_type => resource_type?.to_owned(),
+            },
             logical_resource_id: string(event, "LogicalResourceId", MAX_LOGICAL_RESOURCE_ID)?
                 .to_owned(),
             physical_resource_id: match request_type {
                 RequestType::Create => None,
                 RequestType::Update | RequestType::Delete => Some(physical_resource_id(event)?),
             },
-            properties: object(event, "ResourceProperties")?.clone(),
+            properties: match object(event, "ResourceProperties") {
+                Err(_) if is_delete => Map::new(),
+                properties => properties?.clone(),
+            },
             old_properties: match request_type {
                 RequestType::Update => Some(object(event, "OldResourceProperties")?.clone()),
                 RequestType::Create | RequestType::Delete => None,
@@ -173,7 +182,10 @@ fn string<'e>(
         }
         Some(_) => Err(RequestError::Unexpected {
             member,
-            expected: "a string, neither empty nor longer than CloudFormation allows",
+            expected: match limit {
+                usize::MAX => "a string that is not empty".to_owned(),
+                limit => format!("a string of 1 to {limit} bytes"),
+            },
         }),
     }
 }
@@ -187,7 +199,7 @@ fn object<'e>(
         Some(Value::Object(map)) => Ok(map),
         Some(_) => Err(RequestError::Unexpected {
             member,
-            expected: "an object",
+            expected: "an object".to_owned(),
         }),
     }
 }

@@ -2,14 +2,17 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::FutureExt;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Map, Value};
 
+use crate::attempt::Age;
 use crate::deadline::Deadline;
 use crate::delivery::{self, DeliveryError};
 use crate::outcome::{Failure, Success};
@@ -33,6 +36,9 @@ pub enum AnswerError {
     /// The answer did not arrive.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    /// The answer is left to the next attempt, see [`Failure::resumable`].
+    #[error("{0}; the next attempt goes on from here")]
+    Unfinished(String),
 }
 
 /// What became of a request when the handler did not say so itself.
@@ -42,31 +48,59 @@ enum Abort {
     Panic(String),
     #[error("finish within the {} s that the function has", .0.as_secs())]
     Deadline(Duration),
+    #[error(
+        "begin: the request is {} s old and CloudFormation no longer waits for its answer; nothing \
+         was done",
+        .0.as_secs()
+    )]
+    TooOld(Duration),
 }
 
+type Clock = dyn Fn() -> SystemTime + Send + Sync;
+
 /// Answers CloudFormation's requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Responder {
     connector: SharedHttpConnector,
+    clock: Arc<Clock>,
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").finish_non_exhaustive()
+    }
 }
 
 impl Responder {
     /// A responder that sends its answers over `connector`.
     #[must_use]
     pub fn new(connector: SharedHttpConnector) -> Self {
-        Self { connector }
+        Self {
+            connector,
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+
+    /// The same with another wall clock, for tests in virtual time.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
     }
 
     /// Handles one invocation: runs `handler` if the event makes a request, and sends one answer.
     ///
     /// The handler's [`Deadline`] is the invocation's less what it takes to send the answer; at
     /// that point it is dropped, and the answer is FAILED. It is not called at all for the Delete
-    /// that follows a failed Create, see [`CREATE_FAILED_ID`].
+    /// that follows a failed Create, see [`CREATE_FAILED_ID`], and for a request that is older than
+    /// CloudFormation's longest wait: such a late repetition would act on a stack that has moved on.
     ///
     /// # Errors
     ///
-    /// [`AnswerError`] if no answer arrived. A request that failed is not an error of the
-    /// invocation: its answer says so.
+    /// [`AnswerError`] if no answer arrived, or if the next attempt is to give it. A request that
+    /// failed is not an error of the invocation: its answer says so.
     pub async fn answer<H, F>(
         &self,
         event: LambdaEvent<Value>,
@@ -77,7 +111,8 @@ impl Responder {
         F: Future<Output = Result<Success, Failure>>,
     {
         let (event, context) = event.into_parts();
-        let invocation = Deadline::of_invocation(&context).less(RETURN_RESERVE);
+        let now = (self.clock)();
+        let invocation = Deadline::of_invocation(&context, now).less(RETURN_RESERVE);
         let envelope = Envelope::parse(&event)
             .map_err(AnswerError::from)
             .inspect_err(|error| tracing::error!(error = chain(error), "request not answered"))?;
@@ -89,13 +124,17 @@ impl Responder {
             "request received"
         );
 
-        let outcome = handle(
-            &event,
-            &envelope,
-            invocation.less(DELIVERY_RESERVE),
-            handler,
-        )
-        .await;
+        let age = Age::of_request(&envelope.response_url, now);
+        let work = invocation.less(DELIVERY_RESERVE);
+        let outcome = handle(&event, &envelope, age, work, handler).await;
+        if let Err(failure) = &outcome
+            && failure.is_resumable
+            && age.is_retry_certain()
+        {
+            let cause = failed_to(failure);
+            tracing::warn!(cause, "out of time, the next attempt goes on");
+            return Err(AnswerError::Unfinished(cause).into());
+        }
         let log_pointer = format!(
             "log stream {} of {}",
             context.env_config.log_stream, context.env_config.log_group
@@ -113,6 +152,7 @@ impl Responder {
 async fn handle<H, F>(
     event: &Value,
     envelope: &Envelope,
+    age: Age,
     deadline: Deadline,
     handler: H,
 ) -> Result<Success, Failure>
@@ -128,6 +168,9 @@ where
         });
     }
     let request = Request::parse(event, envelope)?;
+    if let Some(age) = age.beyond_the_longest_wait() {
+        return Err(Abort::TooOld(age).into());
+    }
     let time = deadline.remaining();
     // The handler is called inside of the future, so that a panic before its first await is caught
     // too, and in a box, since a chain of SDK calls is a large future.
@@ -165,7 +208,7 @@ fn body(
         }
         Err(failure) => failure,
     };
-    let cause = format!("failed to {}", chain(&*failure.error));
+    let cause = failed_to(&failure);
     tracing::error!(error = cause, "request failed");
     response::failed(
         envelope,
@@ -173,6 +216,10 @@ fn body(
         &cause,
         log_pointer,
     )
+}
+
+fn failed_to(failure: &Failure) -> String {
+    format!("failed to {}", chain(&*failure.error))
 }
 
 fn is_delete(event: &Value) -> bool {

@@ -10,9 +10,21 @@ use lambda_sdk::AwsError;
 
 use crate::config::GlueName;
 
+/// How many tables an error names: a longer text would not get anywhere whole, and the log has one line for each.
+const MAX_NAMED: usize = 10;
+
 /// Why a database could not be repaired as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It is a crawler's event, and lacks what every such event has.
+    #[error("read the event: {0}")]
+    Event(#[from] serde_json::Error),
+    /// The time ran out before all tables were known; none was changed.
+    #[error("list the tables of database {database} in time; none was changed")]
+    ListTime {
+        /// The database's name.
+        database: String,
+    },
     /// Nobody knows the tables; none was changed.
     #[error("list the tables of database {database}: {source}{}", advice(.source, "glue:GetTables", "DESCRIBE"))]
     ListTables {
@@ -49,6 +61,12 @@ pub enum TableError {
         table: String,
         /// The cause as AWS or the connection told it.
         source: AwsError,
+    },
+    /// The time ran out, or what of it a single table may take.
+    #[error("update table {table} in time")]
+    Time {
+        /// The table's name.
+        table: String,
     },
     /// Whenever the table was to be updated, somebody else had just done so.
     #[error("update table {table}: it changed underneath each of {attempts} attempts")]
@@ -105,7 +123,16 @@ fn advice(error: &AwsError, action: &str, lake_formation: &str) -> String {
     )
 }
 
+/// The first failures and how many more there are.
 fn joined(failures: &[TableError]) -> String {
-    let texts: Vec<_> = failures.iter().map(ToString::to_string).collect();
+    let mut texts: Vec<_> = failures
+        .iter()
+        .take(MAX_NAMED)
+        .map(ToString::to_string)
+        .collect();
+    let more = failures.len() - texts.len();
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
     texts.join("; ")
 }

@@ -7,7 +7,6 @@
 //! has succeeded and takes such columns out again; the partition keys stay, since the files lie by them.
 //!
 //! - [`Config`]: the crawler to listen to and the database to repair, from the environment.
-//! - [`CrawlerStateChange`]: what is read of the EventBridge event.
 //! - [`ColumnDeleter`]: the handler, which answers with a [`Summary`] or an [`Error`].
 
 mod catalog;
@@ -20,5 +19,4 @@ mod table_input;
 
 pub use config::{Config, ConfigError, GlueName, GlueNameError};
 pub use error::{Error, TableError};
-pub use event::CrawlerStateChange;
 pub use handler::{ColumnDeleter, Summary};

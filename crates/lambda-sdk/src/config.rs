@@ -3,14 +3,17 @@
 //! SDK](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
@@ -18,6 +21,10 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 /// Attempts at one call. Two more than the SDK's own: a StackSet starts many functions at once,
 /// and the calls of a sync's life have low rate limits.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// How long one attempt may take from connecting to the last byte of the answer. A little more than
+/// the connector gives the answer's head, so that a body that never ends is found out too.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 
 const REGION: &str = "AWS_REGION";
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -72,11 +79,29 @@ pub fn sdk_config(
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SharedTimeSource::new(SystemTimeSource::new()));
     config.set_endpoint_url(endpoints.0.get(ENDPOINT_URL).cloned());
     config.set_service_config(Some(endpoints));
     Ok(config.build())
+}
+
+/// The retries of a function's clients, for the `retry_partition` of their configuration.
+///
+/// The SDK keeps count of all retries of a process and makes no more when there were many. That is
+/// meant for servers in an outage: in a warm function it would take away the retries of one
+/// invocation for what went wrong in another. Here each call makes the attempts that it has, and the
+/// invocation's time is the bound.
+#[must_use]
+pub fn retry_partition() -> RetryPartition {
+    RetryPartition::custom("function")
+        .token_bucket(TokenBucket::unlimited())
+        .build()
 }
 
 /// The endpoint variables that are set, by name.

@@ -11,7 +11,7 @@ mod log;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
-pub use config::{ConfigError, sdk_config};
+pub use config::{ConfigError, retry_partition, sdk_config};
 pub use error::AwsError;
 pub use http_connector::http_connector;
 pub use log::init_log;

@@ -1,10 +1,12 @@
 //! A programmable stand-in for everything that a function reaches over HTTP. It keeps what was
 //! sent, so that a test compares what goes on the wire.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -13,6 +15,14 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
+use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
+use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
+use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
+use lambda_runtime::tracing::subscriber::{Layer, fmt, registry};
+
+/// Names the directory that takes the log of all tests, so that one look through it shows that none
+/// holds a secret.
+const TEST_LOGS: &str = "TEST_LOGS";
 
 /// A request as it went on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +52,8 @@ pub enum Reply {
     Response(u16, Vec<(&'static str, String)>, String),
     /// No connection.
     Refused,
+    /// A connection that breaks before the response.
+    Reset,
     /// Nothing, ever.
     Hang,
 }
@@ -80,7 +92,11 @@ pub struct FakeHttp {
 
 impl FakeHttp {
     /// Answers each request, retries included, with what `reply` makes of it.
+    ///
+    /// From here on the process has a log: at `TRACE` in the directory that `TEST_LOGS` names, if it
+    /// does, and at `INFO` for [`captured_log`].
     pub fn new(reply: impl FnMut(&Sent) -> Reply + Send + 'static) -> Self {
+        log_everything();
         Self {
             reply: Arc::new(Mutex::new(reply)),
             sent: Arc::default(),
@@ -117,8 +133,8 @@ impl FakeHttp {
     }
 }
 
-impl fmt::Debug for FakeHttp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for FakeHttp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FakeHttp")
     }
 }
@@ -149,11 +165,80 @@ impl HttpConnector for FakeHttp {
                 }
                 HttpConnectorFuture::ready(Ok(response))
             }
-            Reply::Refused => HttpConnectorFuture::ready(Err(ConnectorError::io(
-                io::Error::from(io::ErrorKind::ConnectionRefused).into(),
-            ))),
+            Reply::Refused => broken(io::ErrorKind::ConnectionRefused),
+            Reply::Reset => broken(io::ErrorKind::ConnectionReset),
             Reply::Hang => HttpConnectorFuture::new(std::future::pending()),
         }
+    }
+}
+
+fn broken(kind: io::ErrorKind) -> HttpConnectorFuture {
+    HttpConnectorFuture::ready(Err(ConnectorError::io(io::Error::from(kind).into())))
+}
+
+thread_local! {
+    /// What this thread has logged since it began to capture.
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Begins to keep what this thread logs, for [`captured_log`].
+pub fn capture_log() {
+    log_everything();
+    CAPTURED.set(Some(Vec::new()));
+}
+
+/// What this thread has logged since [`capture_log`], which ends with it.
+#[must_use]
+pub fn captured_log() -> String {
+    let log = CAPTURED.take().unwrap_or_default();
+    String::from_utf8_lossy(&log).into_owned()
+}
+
+/// One log for the whole process: tests run in threads, and logs of single threads miss lines when
+/// others come and go.
+fn log_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let file = std::env::var_os(TEST_LOGS).map(|directory| {
+            let name = format!("rust-{}.log", std::process::id());
+            File::create(Path::new(&directory).join(name)).expect("TEST_LOGS is writable")
+        });
+        let level = if file.is_some() {
+            LevelFilter::TRACE
+        } else {
+            LevelFilter::INFO
+        };
+        // Below `INFO` the SDK tells each step of each call, which makes a gigabyte of a thousand
+        // tests. Its connector, which gets the response URL to see, may speak.
+        let filter = Targets::new()
+            .with_default(level)
+            .with_target("aws_", LevelFilter::INFO)
+            .with_target("aws_smithy_http_client", level);
+        let lines = fmt::layer()
+            .with_ansi(false)
+            .with_writer(Mutex::new(Log(file)));
+        registry().with(lines.with_filter(filter)).init();
+    });
+}
+
+/// Where the log goes: to the file, if there is one, and to whoever captures it.
+struct Log(Option<File>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(file) = &mut self.0 {
+            file.write_all(bytes)?;
+        }
+        CAPTURED.with_borrow_mut(|captured| {
+            if let Some(captured) = captured {
+                captured.extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

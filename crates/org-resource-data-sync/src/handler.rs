@@ -2,44 +2,30 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_ssm::types::LastResourceDataSyncStatus;
+use aws_sdk_ssm::config::Builder;
 use cfn_response::{Deadline, Failure, Request, RequestType, Success};
 use serde_json::Map;
-use tokio::time::Instant;
 
+use crate::bounds::Bounds;
 use crate::error::Error;
-use crate::poll::poll;
+use crate::making::{GONE_WITHIN, SETTLED_WITHIN};
 use crate::properties::parse_properties;
 use crate::sync::Sync;
 use crate::syncs::{Listed, Syncs, describe};
 
-/// How long a bucket policy that was just written may stay unknown to S3. As long as Terraform's
-/// `aws_ssm_resource_data_sync` waits.
-const WRITABLE_WITHIN: Duration = Duration::from_mins(1);
+/// What an update leaves of its time for bringing the old sync back: making it on a bucket that is
+/// not writable at first, and one repeated call.
+const RESTORE_RESERVE: Duration = Duration::from_mins(2);
 
-/// Wait between two attempts to create a sync on such a bucket: 4 to 6 s.
-const WRITABLE_PAUSE: Duration = Duration::from_secs(4);
-
-/// How long a new sync may have no status. As long as the native resource waits.
-const STATUS_WITHIN: Duration = Duration::from_mins(1);
-
-/// How long a deleted sync may be listed. As long as the native resource waits.
-const GONE_WITHIN: Duration = Duration::from_mins(2);
-
-/// What an update leaves of its time for bringing the old sync back.
-const RESTORE_RESERVE: Duration = Duration::from_secs(90);
+/// What is left for telling what was found: at its deadline a handler that is still at work is
+/// dropped, and all that it knows with it.
+const RETURN_RESERVE: Duration = Duration::from_secs(1);
 
 /// How far SSM's clock may be behind the one that dates CloudFormation's requests.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
 
-/// What `LastStatus` says when SSM says nothing.
-const UNKNOWN: &str = "Unknown";
-
 /// The physical ids of the recipe's function are this and the sync's name.
 const RECIPE_ID_PREFIX: &str = "ResourceDataSync-";
-
-/// Longest name of a sync; a longer physical id was never made by this function.
-const MAX_NAME: usize = 64;
 
 /// Carries out CloudFormation's requests.
 #[derive(Clone, Debug)]
@@ -47,12 +33,20 @@ pub struct Handler {
     syncs: Syncs,
 }
 
+/// What an Update says beside what it wants.
+struct Before {
+    /// The id that an earlier answer gave to what is to be changed.
+    physical_id: String,
+    /// `OldResourceProperties`, if they are the properties of a sync. The recipe's are not.
+    properties: Option<Sync>,
+}
+
 impl Handler {
-    /// A handler for the syncs of the client's account and Region.
+    /// A handler for the syncs of the configuration's account and Region.
     #[must_use]
-    pub fn new(client: aws_sdk_ssm::Client) -> Self {
+    pub fn new(config: impl Into<Builder>) -> Self {
         Self {
-            syncs: Syncs::new(client),
+            syncs: Syncs::new(config),
         }
     }
 
@@ -64,173 +58,155 @@ impl Handler {
     ///
     /// [`Error`] as a [`Failure`].
     pub async fn handle(&self, request: Request, deadline: Deadline) -> Result<Success, Failure> {
-        let physical_id = request.physical_resource_id.as_deref().unwrap_or_default();
+        let physical_id = request.physical_resource_id.unwrap_or_default();
         let began = request.response_url.signed_at();
+        let end = deadline.less(RETURN_RESERVE);
         match request.request_type {
             RequestType::Create => {
                 let sync = parse_properties(&request.properties)?;
                 let status = self
-                    .create(&sync, began)
+                    .syncs
+                    .make_and_run(&sync, less_skew(began), Bounds::until(end))
                     .await
                     .map_err(Error::into_create_failure)?;
                 Ok(success(&sync, &status))
             }
             RequestType::Update => {
                 let sync = parse_properties(&request.properties)?;
-                let old = request
-                    .old_properties
-                    .as_ref()
-                    .and_then(|it| parse_properties(it).ok());
-                let status = self
-                    .update(&sync, physical_id, old, began, deadline)
-                    .await?;
+                let properties = request.old_properties.unwrap_or_default();
+                let before = Before {
+                    physical_id,
+                    properties: parse_properties(&properties).ok(),
+                };
+                let status = self.update(&sync, before, began, end).await?;
                 Ok(success(&sync, &status))
             }
             RequestType::Delete => {
-                self.remove(physical_id).await?;
+                let step = format!("delete resource data sync {physical_id}");
+                let remove = self.syncs.remove(&physical_id);
+                Bounds::until(end).cleanup(&step, remove).await?;
                 Ok(Success {
-                    physical_resource_id: physical_id.to_owned(),
+                    physical_resource_id: physical_id,
                     data: Map::new(),
                 })
             }
         }
     }
 
-    /// Creates `sync` for a request that began at `began`, and waits for its first status, which
-    /// it returns. A sync whose first run fails is removed again.
-    async fn create(&self, sync: &Sync, began: Option<SystemTime>) -> Result<String, Error> {
-        match self.create_when_writable(sync).await {
-            Err(Error::InTheWay { .. }) if self.is_made_since(sync, began).await? => {
-                tracing::info!("the sync was made by an earlier attempt at this request");
-            }
-            result => result?,
-        }
-        let cause = match self.first_status(sync).await {
-            Ok(status) => return Ok(status),
-            Err(cause) => cause,
-        };
-        match self.remove(&sync.name).await {
-            Ok(()) => Err(cause),
-            Err(removal) => Err(Error::LeftBehind {
-                name: sync.name.clone(),
-                removal: removal.chain(),
-                cause: cause.chain(),
-            }),
-        }
-    }
-
-    async fn create_when_writable(&self, sync: &Sync) -> Result<(), Error> {
-        let start = Instant::now();
-        loop {
-            match self.syncs.create(sync).await {
-                Err(error @ Error::NotWritable { .. }) if start.elapsed() < WRITABLE_WITHIN => {
-                    tracing::warn!(
-                        error = error.chain(),
-                        "bucket not writable yet, trying again"
-                    );
-                    tokio::time::sleep(WRITABLE_PAUSE.mul_f64(1.0 + fastrand::f64() / 2.0)).await;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Whether `sync` exists because this very request has made it: Lambda repeats an event whose
-    /// invocation ended early, and the SDK a call whose answer was lost.
-    async fn is_made_since(&self, sync: &Sync, began: Option<SystemTime>) -> Result<bool, Error> {
-        let Some(began) = began else {
-            return Ok(false);
-        };
-        let listed = self.syncs.find(&sync.name).await?;
-        Ok(listed.is_some_and(|it| {
-            let created = it.created.and_then(|at| SystemTime::try_from(at).ok());
-            it.is(sync) && created.is_some_and(|at| at + CLOCK_SKEW >= began)
-        }))
-    }
-
-    /// Waits until SSM says how the sync's first run went or goes.
-    async fn first_status(&self, sync: &Sync) -> Result<String, Error> {
-        let status = poll(STATUS_WITHIN, async || {
-            Ok(match self.syncs.find(&sync.name).await? {
-                Some(Listed {
-                    status: Some(status),
-                    status_message,
-                    ..
-                }) => Some((status, status_message)),
-                _ => None,
-            })
-        })
-        .await?;
-        match status {
-            Some((LastResourceDataSyncStatus::Failed, message)) => Err(Error::FirstRun {
-                sync: sync.clone(),
-                message: message.unwrap_or_else(|| "it failed, SSM does not say why".to_owned()),
-            }),
-            Some((status, _)) => Ok(status.as_str().to_owned()),
-            None => Ok(UNKNOWN.to_owned()),
-        }
-    }
-
-    /// Makes the sync that `physical_id` stands for become `desired`. Returns its status.
+    /// Makes the sync that the physical id stands for become `desired`. Returns its status.
     ///
     /// The list and not the event says what there is: the rollback of an update that failed, and
     /// of one that never got to this function, look the same in their properties.
     async fn update(
         &self,
         desired: &Sync,
-        physical_id: &str,
-        old_properties: Option<Sync>,
+        before: Before,
         began: Option<SystemTime>,
-        deadline: Deadline,
+        end: Deadline,
     ) -> Result<String, Error> {
-        let listed = self.syncs.list().await?;
-        let Some(current) = find_own(&listed, physical_id) else {
-            tracing::warn!(physical_id, "the sync to change is gone, making it anew");
-            return self.create(desired, began).await;
-        };
-        if current.is(desired) {
-            tracing::info!("nothing to change");
-            return Ok(current
-                .status
-                .as_ref()
-                .map_or(UNKNOWN, LastResourceDataSyncStatus::as_str)
-                .to_owned());
+        let bounds = Bounds::until(end.less(RESTORE_RESERVE));
+        let list = self.syncs.list();
+        let listed = bounds.work("list the resource data syncs", list).await?;
+        let mut current = before.find(&listed);
+        if let Some(it) = current
+            && it.is(desired)
+            && !it.is_made_since(began)
+            && before.wants_a_change(desired)
+        {
+            // The rollback of a change that failed finds the old sync as it was, restored, or about
+            // to vanish: its deletion may have been the last thing that succeeded.
+            let gone = self.syncs.is_gone_within(SETTLED_WITHIN, &it.name);
+            if bounds.work("list the resource data syncs", gone).await? {
+                current = None;
+            }
         }
-        let is_in_the_way = |it: &&Listed| it.name == desired.name && it.name != current.name;
-        if let Some(existing) = listed.iter().find(is_in_the_way) {
-            return Err(Error::InTheWay {
-                sync: desired.clone(),
-                existing: describe([existing]),
-                source: None,
-            });
-        }
-        // What is listed is what is taken away; the properties stand in for what is not listed.
-        let old = match current.destination.clone() {
-            Some(destination) => Some(Sync {
-                name: current.name.clone(),
-                destination,
-            }),
-            None => old_properties,
+        let old_properties = before.own_properties();
+        let (old, changed) = match current {
+            Some(current) if current.is(desired) && !current.is_made_since(began) => {
+                tracing::info!("nothing to change");
+                return Ok(current.status().to_owned());
+            }
+            Some(current) if current.is(desired) => {
+                tracing::info!("the sync was made by an earlier attempt at this request");
+                (old_properties, self.syncs.run(desired, bounds).await)
+            }
+            Some(current) if current.is_made_since(began) => {
+                return Err(Error::Superseded {
+                    current: describe([current]),
+                });
+            }
+            Some(current) => {
+                let is_taken = |it: &&Listed| it.name == desired.name && it.name != current.name;
+                if let Some(existing) = listed.iter().find(is_taken) {
+                    return Err(Error::InTheWay {
+                        sync: desired.clone(),
+                        existing: describe([existing]),
+                        source: None,
+                    });
+                }
+                // What is listed is what is taken away.
+                let old = current.to_sync().or(old_properties);
+                (old, self.replace(current, desired, began, bounds).await)
+            }
+            None => {
+                tracing::warn!(before.physical_id, "the sync to change is gone");
+                let since = less_skew(began);
+                let made = self.syncs.make_and_run(desired, since, bounds).await;
+                (old_properties, made)
+            }
         };
-        self.remove(&current.name).await?;
-        let change = self.create(desired, began);
-        let changed =
-            match tokio::time::timeout_at(deadline.less(RESTORE_RESERVE).instant(), change).await {
-                Ok(changed) => changed,
-                Err(_) => Err(Error::Time(desired.clone())),
-            };
         match (changed, old) {
-            (Err(cause), Some(old)) => Err(self.restore(old, cause).await),
+            (Err(refused @ Error::Delete { .. }), _) => Err(refused),
+            (Err(cause), Some(old)) => Err(self.restore(old, cause, began, end).await),
             (changed, _) => changed,
         }
     }
 
+    /// Deletes `current`, and makes `desired` when it is gone.
+    async fn replace(
+        &self,
+        current: &Listed,
+        desired: &Sync,
+        began: Option<SystemTime>,
+        bounds: Bounds,
+    ) -> Result<String, Error> {
+        let step = format!("delete resource data sync {}", current.name);
+        let remove = self.syncs.remove(&current.name);
+        bounds.work(&step, remove).await?;
+        self.syncs
+            .make_and_run(desired, less_skew(began), bounds)
+            .await
+    }
+
     /// Brings `old` back after the change failed for `cause`. Returns the error to report.
-    async fn restore(&self, old: Sync, cause: Error) -> Error {
+    async fn restore(
+        &self,
+        old: Sync,
+        cause: Error,
+        began: Option<SystemTime>,
+        end: Deadline,
+    ) -> Error {
         tracing::warn!(error = cause.chain(), old = %old, "change failed, restoring the old sync");
         let source = Box::new(cause);
-        match self.create_when_writable(&old).await {
+        let bounds = Bounds::until(end);
+        let mut made = self.syncs.make(&old, began, bounds).await;
+        let mut is_leaving = false;
+        if let Err(Error::InTheWay { .. }) = made {
+            // Its name is free when its deletion has come about.
+            let gone = self.syncs.is_gone_within(GONE_WITHIN, &old.name);
+            let gone = bounds.work("list the resource data syncs", gone).await;
+            is_leaving = matches!(gone, Ok(false) | Err(Error::Time(_)));
+            if matches!(gone, Ok(true)) {
+                made = self.syncs.make(&old, began, bounds).await;
+            }
+        }
+        match made {
             Ok(()) => Error::Restored { old, source },
+            Err(error) if is_leaving => Error::Leaving {
+                old,
+                restoring: error.chain(),
+                source,
+            },
             Err(error) => Error::NotRestored {
                 old,
                 restoring: error.chain(),
@@ -238,33 +214,44 @@ impl Handler {
             },
         }
     }
+}
 
-    /// Deletes the sync of this name, if there is one, and waits until it is gone.
-    async fn remove(&self, name: &str) -> Result<(), Error> {
-        if name.is_empty() || name.len() > MAX_NAME {
-            tracing::info!(name, "not the name of a sync, nothing to delete");
-            return Ok(());
-        }
-        if !self.syncs.delete(name).await? {
-            tracing::info!(name, "the sync is gone already");
-            return Ok(());
-        }
-        let gone = poll(GONE_WITHIN, async || {
-            Ok(self.syncs.find(name).await?.is_none().then_some(()))
-        })
-        .await?;
-        gone.ok_or_else(|| Error::StillListed {
-            name: name.to_owned(),
-            waited: GONE_WITHIN,
-        })
+impl Before {
+    /// Whether the physical id stands for a sync of this name: it is the name, or was given by the
+    /// recipe's function, in a stack that was upgraded in place.
+    fn stands_for(&self, name: &str) -> bool {
+        self.physical_id == name || self.recipe_name() == Some(name)
+    }
+
+    /// The name in an id of the recipe's function. No such id is that of a sync which this
+    /// function has made and named so itself.
+    fn recipe_name(&self) -> Option<&str> {
+        let name = self.physical_id.strip_prefix(RECIPE_ID_PREFIX)?;
+        let is_own_name = |old: &Sync| old.name == self.physical_id;
+        (!self.properties.as_ref().is_some_and(is_own_name)).then_some(name)
+    }
+
+    /// Whether the properties of the sync differ from what is wanted.
+    fn wants_a_change(&self, desired: &Sync) -> bool {
+        self.properties.as_ref().is_some_and(|old| old != desired)
+    }
+
+    /// The sync that the physical id stands for.
+    fn find<'a>(&self, listed: &'a [Listed]) -> Option<&'a Listed> {
+        let find = |name: &str| listed.iter().find(|it| it.name == name);
+        find(&self.physical_id).or_else(|| find(self.recipe_name()?))
+    }
+
+    /// The old properties if they are those of what the physical id stands for. Those in the
+    /// rollback of a rename that failed are not: they have the new name.
+    fn own_properties(&self) -> Option<Sync> {
+        let properties = self.properties.as_ref();
+        properties.filter(|it| self.stands_for(&it.name)).cloned()
     }
 }
 
-/// The sync that `physical_id` stands for: the one of that name, or the one that the recipe's
-/// function made, in a stack that was upgraded in place.
-fn find_own<'a>(listed: &'a [Listed], physical_id: &str) -> Option<&'a Listed> {
-    let find = |name: &str| listed.iter().find(|it| it.name == name);
-    find(physical_id).or_else(|| find(physical_id.strip_prefix(RECIPE_ID_PREFIX)?))
+fn less_skew(began: Option<SystemTime>) -> Option<SystemTime> {
+    began?.checked_sub(CLOCK_SKEW)
 }
 
 fn success(sync: &Sync, status: &str) -> Success {

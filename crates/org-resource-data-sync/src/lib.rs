@@ -9,8 +9,10 @@
 //! ([`UpdateResourceDataSync`](https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_UpdateResourceDataSync.html)
 //! is for syncs from a source only).
 
+mod bounds;
 mod error;
 mod handler;
+mod making;
 mod poll;
 mod properties;
 mod sync;

@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_sdk::init_log(&env);
     let connector = lambda_sdk::http_connector();
     let config = lambda_sdk::sdk_config(&env, connector.clone())?;
-    let handler = Handler::new(aws_sdk_ssm::Client::new(&config));
+    let handler = Handler::new(&config);
     let responder = Responder::new(connector);
     lambda_runtime::run(service_fn(|event| {
         responder.answer(event, |request, deadline| handler.handle(request, deadline))

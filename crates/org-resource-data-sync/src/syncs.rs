@@ -1,6 +1,10 @@
 //! The calls to Systems Manager, and what their answers mean.
 
-use aws_sdk_ssm::primitives::DateTime;
+use std::time::SystemTime;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::Builder;
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{
     LastResourceDataSyncStatus, ResourceDataSyncDestinationDataSharing, ResourceDataSyncItem,
     ResourceDataSyncS3Destination, ResourceDataSyncS3Format,
@@ -16,6 +20,9 @@ const SYNC_TYPE: &str = "SyncToDestination";
 /// What makes it a sync of the organization.
 const DATA_SHARING_TYPE: &str = "Organization";
 
+/// What `LastStatus` says when SSM says nothing.
+pub(crate) const UNKNOWN: &str = "Unknown";
+
 /// A sync as the API lists it; the data sharing type is not among what it tells.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Listed {
@@ -23,12 +30,31 @@ pub(crate) struct Listed {
     pub(crate) destination: Option<Destination>,
     pub(crate) status: Option<LastResourceDataSyncStatus>,
     pub(crate) status_message: Option<String>,
-    pub(crate) created: Option<DateTime>,
+    pub(crate) created: Option<SystemTime>,
 }
 
 impl Listed {
     pub(crate) fn is(&self, sync: &Sync) -> bool {
         self.name == sync.name && self.destination.as_ref() == Some(&sync.destination)
+    }
+
+    /// Whether it is known to have been made at that time or later.
+    pub(crate) fn is_made_since(&self, time: Option<SystemTime>) -> bool {
+        time.zip(self.created)
+            .is_some_and(|(time, created)| created >= time)
+    }
+
+    pub(crate) fn status(&self) -> &str {
+        self.status
+            .as_ref()
+            .map_or(UNKNOWN, LastResourceDataSyncStatus::as_str)
+    }
+
+    pub(crate) fn to_sync(&self) -> Option<Sync> {
+        Some(Sync {
+            name: self.name.clone(),
+            destination: self.destination.clone()?,
+        })
     }
 }
 
@@ -45,28 +71,32 @@ impl From<ResourceDataSyncItem> for Listed {
             name: item.sync_name.unwrap_or_default(),
             status: item.last_status,
             status_message: item.last_sync_status_message,
-            created: item.sync_created_time,
+            created: item.sync_created_time.and_then(|time| time.try_into().ok()),
         }
     }
 }
 
-/// Names and destinations of `listed` for a message.
+/// Names and destinations of `listed`, in words that follow a semicolon.
 pub(crate) fn describe<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> String {
     let describe = |it: &Listed| match &it.destination {
         Some(destination) => format!("{} to {destination}", it.name),
         None => it.name.clone(),
     };
     let all: Vec<_> = listed.into_iter().map(describe).collect();
-    all.join(", ")
+    if all.is_empty() {
+        return "no sync to a bucket is listed".to_owned();
+    }
+    format!("there is {} already", all.join(", "))
 }
 
 /// The account's and Region's resource data syncs.
 #[derive(Clone, Debug)]
-pub(crate) struct Syncs(aws_sdk_ssm::Client);
+pub(crate) struct Syncs(Client);
 
 impl Syncs {
-    pub(crate) fn new(client: aws_sdk_ssm::Client) -> Self {
-        Self(client)
+    pub(crate) fn new(config: impl Into<Builder>) -> Self {
+        let config = config.into().retry_partition(lambda_sdk::retry_partition());
+        Self(Client::from_conf(config.build()))
     }
 
     /// All syncs that ship to a bucket, of every page.
@@ -91,7 +121,11 @@ impl Syncs {
         Ok(listed.into_iter().find(|it| it.name == name))
     }
 
-    /// One attempt to create `sync`.
+    /// One call to create `sync`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CreateLost`] if nobody knows whether it was made, else the service's refusal.
     pub(crate) async fn create(&self, sync: &Sync) -> Result<(), Error> {
         let result = self
             .0
@@ -104,22 +138,23 @@ impl Syncs {
         let Err(error) = result else {
             return Ok(());
         };
+        let is_refused = is_refusal(&error);
         let source = AwsError::from(error);
         let sync = sync.clone();
-        if is_not_writable(&source) {
-            return Err(Error::NotWritable { sync, source });
-        }
-        if !is_in_the_way(&source) {
-            return Err(Error::Create { sync, source });
-        }
-        Err(Error::InTheWay {
-            sync,
-            existing: describe(&self.list().await?),
-            source: Some(source),
+        Err(if !is_refused {
+            Error::CreateLost { sync, source }
+        } else if is_not_writable(&source) {
+            Error::NotWritable { sync, source }
+        } else {
+            Error::Create { sync, source }
         })
     }
 
-    /// Deletes the sync of this name. Returns whether there was one.
+    /// One call to delete the sync of this name. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeleteLost`] if nobody knows whether it was deleted, else the service's refusal.
     pub(crate) async fn delete(&self, name: &str) -> Result<bool, Error> {
         let result = self
             .0
@@ -128,15 +163,27 @@ impl Syncs {
             .sync_type(SYNC_TYPE)
             .send()
             .await;
-        match result.map_err(AwsError::from) {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some("ResourceDataSyncNotFoundException") => Ok(false),
-            Err(source) => Err(Error::Delete {
-                name: name.to_owned(),
-                source,
-            }),
+        let Err(error) = result else {
+            return Ok(true);
+        };
+        let is_refused = is_refusal(&error);
+        let source = AwsError::from(error);
+        let name = name.to_owned();
+        match source.code() {
+            Some("ResourceDataSyncNotFoundException") => Ok(false),
+            _ if is_refused => Err(Error::Delete { name, source }),
+            _ => Err(Error::DeleteLost { name, source }),
         }
     }
+}
+
+/// Whether the service itself says no. Without its word (a time-out, a broken connection, a fault
+/// of the service, a response that makes no sense) the call may have been carried out.
+fn is_refusal<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let is_client_error = error
+        .raw_response()
+        .is_some_and(|response| response.status().is_client_error());
+    is_client_error && error.code().is_some()
 }
 
 fn s3_destination(destination: &Destination) -> ResourceDataSyncS3Destination {
@@ -162,11 +209,4 @@ fn is_not_writable(error: &AwsError) -> bool {
         && error
             .message()
             .is_some_and(|text| text.contains("S3 write failed for bucket"))
-}
-
-fn is_in_the_way(error: &AwsError) -> bool {
-    matches!(
-        error.code(),
-        Some("ResourceDataSyncAlreadyExistsException" | "ResourceDataSyncCountExceededException")
-    )
 }

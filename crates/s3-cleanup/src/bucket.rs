@@ -1,12 +1,13 @@
-//! The five calls to Amazon S3, each bound to one bucket and to the account that must own it.
+//! The six calls to Amazon S3, each bound to one bucket and to the account that must own it.
 
 use std::str::Utf8Error;
 
-use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::bucket_name::BucketName;
+use crate::client::{Clients, is_busy};
 use crate::error::{Cause, Refusal};
 use crate::key;
 
@@ -15,10 +16,17 @@ use crate::key;
 /// See <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>.
 pub(crate) const MAX_KEYS_PER_DELETE: usize = 1_000;
 
+/// The tag by which a bucket consents to being emptied, and the value that does.
+const CONSENT_TAG: &str = "patch-reporting:empty-on-delete";
+const CONSENT: &str = "true";
+
+/// The header in which S3 names the Region of a bucket that was asked for in another.
+const BUCKET_REGION: &str = "x-amz-bucket-region";
+
 /// A bucket as seen by the account that owns it. S3 refuses every call if another account owns it by now.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) clients: &'a Clients,
     pub(crate) name: &'a BucketName,
     /// Twelve digits.
     pub(crate) owner: &'a str,
@@ -64,6 +72,15 @@ pub(crate) struct UploadPage {
     pub(crate) next: Option<Upload>,
 }
 
+/// What became of a delete of several versions.
+#[derive(Debug)]
+pub(crate) enum Deletion {
+    /// All are gone but those that S3 refused one by one.
+    Done(Vec<(Version, Refusal)>),
+    /// It was too much for S3 at the moment.
+    SlowDown,
+}
+
 /// Why a call did not do its work.
 #[derive(Debug)]
 pub(crate) enum CallError {
@@ -81,6 +98,14 @@ impl CallError {
         if error.code() == Some("NoSuchBucket") {
             return Self::NoSuchBucket;
         }
+        if is_other_region(error.code()) {
+            let headers = error.raw_response().map(HttpResponse::headers);
+            let region = headers.and_then(|headers| headers.get(BUCKET_REGION));
+            return Self::Cause(Cause::OtherRegion {
+                region: region.map(str::to_owned),
+                error: error.into(),
+            });
+        }
         Self::Cause(Cause::Request {
             operation,
             error: error.into(),
@@ -88,7 +113,36 @@ impl CallError {
     }
 }
 
+/// Whether S3 says with this error code that the bucket is in another Region. It says so in two ways, by the Region
+/// that it is asked in.
+fn is_other_region(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some("PermanentRedirect" | "AuthorizationHeaderMalformed")
+    )
+}
+
 impl Bucket<'_> {
+    /// Whether the bucket consents to being emptied.
+    pub(crate) async fn consents(&self) -> Result<bool, CallError> {
+        let tagging = self
+            .clients
+            .general
+            .get_bucket_tagging()
+            .bucket(self.name.as_str())
+            .expected_bucket_owner(self.owner)
+            .send()
+            .await;
+        match tagging {
+            Ok(tagging) => Ok(tagging
+                .tag_set
+                .iter()
+                .any(|tag| tag.key == CONSENT_TAG && tag.value == CONSENT)),
+            Err(error) if error.code() == Some("NoSuchTagSet") => Ok(false),
+            Err(error) => Err(CallError::new("GetBucketTagging", error)),
+        }
+    }
+
     /// One page of the versions and delete markers below `prefix`, from `from` on; with `by_folder` those in deeper
     /// folders are not listed but their folders are.
     pub(crate) async fn list(
@@ -101,7 +155,8 @@ impl Bucket<'_> {
         let (key_marker, version_id_marker) =
             from.map(|marker| (marker.key, marker.version_id)).unzip();
         let page = self
-            .client
+            .clients
+            .general
             .list_object_versions()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
@@ -152,16 +207,13 @@ impl Bucket<'_> {
         })
     }
 
-    /// Deletes up to [`MAX_KEYS_PER_DELETE`] versions whose keys [fit XML](key::fits_xml) and returns those that S3
-    /// refused. What is gone already counts as deleted.
-    pub(crate) async fn delete(
-        &self,
-        versions: Vec<Version>,
-    ) -> Result<Vec<(Version, Refusal)>, CallError> {
-        let objects = versions.into_iter().map(|Version { key, version_id }| {
+    /// Deletes up to [`MAX_KEYS_PER_DELETE`] versions whose keys [fit XML](key::fits_xml). What is gone already counts
+    /// as deleted.
+    pub(crate) async fn delete(&self, versions: &[Version]) -> Result<Deletion, CallError> {
+        let objects = versions.iter().map(|version| {
             let object = ObjectIdentifier::builder()
-                .key(key)
-                .set_version_id(version_id);
+                .key(&version.key)
+                .set_version_id(version.version_id.clone());
             object
                 .build()
                 .expect("the one required member, the key, is set")
@@ -172,14 +224,21 @@ impl Bucket<'_> {
             .build()
             .expect("the one required member, the objects, is set");
         let answer = self
-            .client
+            .clients
+            .deleting
             .delete_objects()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
             .delete(delete)
             .send()
-            .await
-            .map_err(|error| CallError::new("DeleteObjects", error))?;
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.raw_response().is_some_and(is_busy) => {
+                return Ok(Deletion::SlowDown);
+            }
+            Err(error) => return Err(CallError::new("DeleteObjects", error)),
+        };
         let is_gone = |code: Option<&str>| matches!(code, Some("NoSuchKey" | "NoSuchVersion"));
         let errors = answer.errors.into_iter().flatten();
         let refused = errors.filter(|error| !is_gone(error.code())).map(|error| {
@@ -194,12 +253,13 @@ impl Bucket<'_> {
             };
             (version, refusal)
         });
-        Ok(refused.collect())
+        Ok(Deletion::Done(refused.collect()))
     }
 
     /// Deletes one version, whatever its key.
     pub(crate) async fn delete_single(&self, version: Version) -> Result<(), CallError> {
-        self.client
+        self.clients
+            .general
             .delete_object()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
@@ -216,7 +276,8 @@ impl Bucket<'_> {
         const OPERATION: &str = "ListMultipartUploads";
         let (key_marker, upload_id_marker) = from.map(|upload| (upload.key, upload.id)).unzip();
         let page = self
-            .client
+            .clients
+            .general
             .list_multipart_uploads()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
@@ -246,7 +307,8 @@ impl Bucket<'_> {
     /// Aborts an upload. One that is completed or aborted by now is nobody's trouble.
     pub(crate) async fn abort(&self, upload: Upload) -> Result<(), CallError> {
         let aborted = self
-            .client
+            .clients
+            .general
             .abort_multipart_upload()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)

@@ -4,40 +4,71 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
-use lambda_sdk::ConfigError;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_types::SdkConfig;
 
-/// How often the SDK sends a request that fails for a passing reason. With its waits of up to 20 s between them, a
-/// bucket may answer `SlowDown` for a minute or two before it counts as a failure.
+/// How often the SDK sends a request that fails for a passing reason. With its waits of up to 20 s between them, listings
+/// may be answered `SlowDown` for a minute or two before it counts as a failure.
 const MAX_ATTEMPTS: u32 = 8;
 
 /// Variables that move S3 to another endpoint.
 const ENDPOINT_URLS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
-/// Builds the client from the process environment, given as a map.
-///
-/// # Errors
-///
-/// The environment lacks what Lambda always sets, or an endpoint in it is no URL.
-pub fn s3_client(
-    env: &BTreeMap<String, String>,
-    connector: SharedHttpConnector,
-) -> Result<Client, ConfigError> {
-    let sdk_config = lambda_sdk::sdk_config(env, connector)?;
+/// Builds the client from the SDK's configuration and the process environment, given as a map, that it was made from.
+#[must_use]
+pub fn s3_client(env: &BTreeMap<String, String>, sdk_config: &SdkConfig) -> Client {
     // An endpoint of one's own, such as 127.0.0.1, rarely has a DNS name for each bucket.
     let has_own_endpoint = ENDPOINT_URLS
         .iter()
         .any(|&name| env.get(name).is_some_and(|url| !url.is_empty()));
-    // The SDK's retries share a quota that is meant for an outage. Here the requests that run at the same time are
-    // few, each backs off on its own, and one that is given up ends the whole work.
-    let retry_partition = RetryPartition::custom("s3-cleanup")
-        .token_bucket(TokenBucket::unlimited())
-        .build();
-    let config = Builder::from(&sdk_config)
+    let config = Builder::from(sdk_config)
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .retry_partition(retry_partition)
+        .retry_partition(lambda_sdk::retry_partition())
         .force_path_style(has_own_endpoint)
         .build();
-    Ok(Client::from_conf(config))
+    Client::from_conf(config)
+}
+
+/// The client, in two settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    /// Sends again whatever fails for a passing reason.
+    pub(crate) general: Client,
+    /// Does not send again what S3 is too busy for. That is for the one who knows how much is sent at all.
+    pub(crate) deleting: Client,
+}
+
+impl Clients {
+    pub(crate) fn new(client: Client) -> Self {
+        let config = client.config().to_builder().retry_classifier(BusyIsFinal);
+        Self {
+            general: client,
+            deleting: Client::from_conf(config.build()),
+        }
+    }
+}
+
+/// Whether S3 is too busy: `SlowDown` and `ServiceUnavailable` have this status, and nothing else has.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+pub(crate) fn is_busy(response: &HttpResponse) -> bool {
+    response.status().as_u16() == 503
+}
+
+#[derive(Debug)]
+struct BusyIsFinal;
+
+impl ClassifyRetry for BusyIsFinal {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response() {
+            Some(response) if is_busy(response) => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "busy is final"
+    }
 }

@@ -16,16 +16,35 @@ const MAX_PASSES: u32 = 10;
 /// The wait between sweeps once a second one has found something: time for late writers to come to their end.
 const LATE_WRITER_PAUSE: Duration = Duration::from_secs(1);
 
-/// Empties the bucket of versions, delete markers and incomplete uploads. A bucket that does not exist is empty.
-pub(crate) async fn empty(bucket: &Bucket<'_>, progress: &Progress) -> Result<(), Cause> {
-    match sweep_until_empty(bucket, progress).await {
-        Ok(()) => Ok(()),
-        Err(CallError::NoSuchBucket) => {
-            tracing::info!(bucket = %bucket.name, "bucket is gone");
-            Ok(())
-        }
+/// What became of a bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Emptied {
+    /// It holds nothing.
+    Empty,
+    /// It does not carry the tag that allows to empty it; it is as it was.
+    WithoutConsent,
+    /// There is no such bucket, or no longer.
+    Gone,
+}
+
+/// Empties the bucket of versions, delete markers and incomplete uploads, if it consents.
+pub(crate) async fn empty(bucket: &Bucket<'_>, progress: &Progress) -> Result<Emptied, Cause> {
+    match empty_with_consent(bucket, progress).await {
+        Ok(emptied) => Ok(emptied),
+        Err(CallError::NoSuchBucket) => Ok(Emptied::Gone),
         Err(CallError::Cause(cause)) => Err(cause),
     }
+}
+
+async fn empty_with_consent(
+    bucket: &Bucket<'_>,
+    progress: &Progress,
+) -> Result<Emptied, CallError> {
+    if !bucket.consents().await? {
+        return Ok(Emptied::WithoutConsent);
+    }
+    sweep_until_empty(bucket, progress).await?;
+    Ok(Emptied::Empty)
 }
 
 async fn sweep_until_empty(bucket: &Bucket<'_>, progress: &Progress) -> Result<(), CallError> {

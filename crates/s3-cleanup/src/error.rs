@@ -16,6 +16,20 @@ pub enum CleanupError {
         /// The ARN as received.
         stack_id: String,
     },
+    /// The stack's status can't be looked up, so that nobody knows whether the stack is going.
+    #[error("look up the status of stack {stack_id}: {error}{}", stack_advice(.error))]
+    StackStatus {
+        /// The stack's ARN.
+        stack_id: String,
+        /// The cause as AWS or the connection told it.
+        error: AwsError,
+    },
+    /// CloudFormation does not tell the stack's status.
+    #[error("look up the status of stack {stack_id}: the answer has none")]
+    NoStatus {
+        /// The stack's ARN.
+        stack_id: String,
+    },
     /// Some buckets could not be emptied; the others were.
     #[error("{}", joined(.0))]
     Buckets(Vec<BucketError>),
@@ -23,11 +37,11 @@ pub enum CleanupError {
 
 /// Why one bucket is not empty.
 #[derive(Debug, thiserror::Error)]
-#[error("empty bucket {bucket} ({deleted} versions deleted): {cause}")]
+#[error("empty bucket {bucket} ({deleted} versions deleted in this attempt): {cause}")]
 pub struct BucketError {
     /// The bucket's name.
     pub bucket: String,
-    /// How many versions and delete markers were deleted before.
+    /// How many versions and delete markers this attempt has deleted.
     pub deleted: u64,
     /// What went wrong.
     pub cause: Cause,
@@ -37,11 +51,22 @@ pub struct BucketError {
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
     /// A request as a whole was refused.
-    #[error("{operation}: {error}")]
+    #[error("{operation}: {error}{}", bucket_advice(operation, .error))]
     Request {
         /// The operation's name in the API.
         operation: &'static str,
         /// The cause as AWS or the connection told it.
+        error: AwsError,
+    },
+    /// The bucket is not where the function is.
+    #[error(
+        "the bucket is in {}, the function reaches buckets of its own Region only: {error}",
+        .region.as_deref().unwrap_or("another Region")
+    )]
+    OtherRegion {
+        /// The bucket's Region, if S3 tells it.
+        region: Option<String>,
+        /// S3's words.
         error: AwsError,
     },
     /// A listing can't be understood.
@@ -82,6 +107,18 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl CleanupError {
+    /// Whether nothing but time is missing, so that another attempt goes on from here.
+    pub(crate) fn is_resumable(&self) -> bool {
+        match self {
+            Self::Buckets(errors) => errors
+                .iter()
+                .all(|error| matches!(error.cause, Cause::OutOfTime)),
+            _ => false,
+        }
+    }
+}
+
 impl Refusals {
     pub(crate) fn add(&mut self, refusal: Refusal) {
         self.count += 1;
@@ -107,6 +144,38 @@ impl fmt::Display for Refusals {
         }
         Ok(())
     }
+}
+
+/// What to do about a refusal to tell the stack's status.
+fn stack_advice(error: &AwsError) -> &'static str {
+    if is_denied(error) {
+        "; the function's role needs cloudformation:DescribeStacks on the stack"
+    } else {
+        ""
+    }
+}
+
+/// What to do about a refusal of S3, which does not tell whether a permission is missing or the owner is another.
+fn bucket_advice(operation: &str, error: &AwsError) -> String {
+    if !is_denied(error) {
+        return String::new();
+    }
+    let action = match operation {
+        "ListObjectVersions" => "s3:ListBucketVersions",
+        "ListMultipartUploads" => "s3:ListBucketMultipartUploads",
+        "DeleteObjects" | "DeleteObject" => "s3:DeleteObject and s3:DeleteObjectVersion",
+        "AbortMultipartUpload" => "s3:AbortMultipartUpload",
+        _ => "s3:GetBucketTagging",
+    };
+    format!(
+        "; the function's role needs {action}, and the bucket must belong to the stack's account"
+    )
+}
+
+fn is_denied(error: &AwsError) -> bool {
+    error
+        .code()
+        .is_some_and(|code| code.starts_with("AccessDenied"))
 }
 
 fn joined(errors: &[BucketError]) -> String {

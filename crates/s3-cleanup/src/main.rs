@@ -11,7 +11,9 @@ async fn main() -> Result<(), Error> {
     let env: BTreeMap<String, String> = std::env::vars().collect();
     lambda_sdk::init_log(&env);
     let connector = lambda_sdk::http_connector();
-    let cleanup = &Cleanup::new(s3_client(&env, connector.clone())?);
+    let config = lambda_sdk::sdk_config(&env, connector.clone())?;
+    let cloudformation = aws_sdk_cloudformation::Client::new(&config);
+    let cleanup = &Cleanup::new(s3_client(&env, &config), cloudformation);
     let responder = &Responder::new(connector);
     lambda_runtime::run(service_fn(async |event| {
         responder

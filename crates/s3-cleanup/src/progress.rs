@@ -6,24 +6,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::bucket_name::BucketName;
+
 /// How often progress is logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts the versions that are gone.
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
-    logged: Cell<Instant>,
     deleted: Cell<u64>,
 }
 
 impl Progress {
     /// Begins to count now.
     pub(crate) fn new() -> Self {
-        let now = Instant::now();
         Self {
-            started: now,
-            logged: Cell::new(now),
+            started: Instant::now(),
             deleted: Cell::new(0),
         }
     }
@@ -43,15 +42,12 @@ impl Progress {
         self.started.elapsed()
     }
 
-    /// Logs the state of things, unless it was logged a moment ago.
-    pub(crate) fn log(&self, in_flight: usize) {
-        if self.logged.get().elapsed() < LOG_INTERVAL {
-            return;
-        }
-        self.logged.set(Instant::now());
+    /// Logs how far the work on the bucket is.
+    pub(crate) fn log(&self, bucket: &BucketName, in_flight: usize) {
         let deleted_per_second =
             u128::from(self.deleted()) * 1_000 / self.elapsed().as_millis().max(1);
         tracing::info!(
+            bucket = %bucket,
             deleted = self.deleted(),
             deleted_per_second,
             in_flight,

@@ -7,44 +7,50 @@ use crate::bucket_name::{BucketName, BucketNameError};
 /// The one property: the names of the buckets to empty.
 const BUCKET_NAMES: &str = "BucketNames";
 
-/// The properties of the custom resource.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Properties {
-    /// The buckets to empty when the resource is deleted: at least one, in the template's order.
-    pub bucket_names: Vec<BucketName>,
+/// All properties; two of them are CloudFormation's own.
+const KNOWN: [&str; 3] = [BUCKET_NAMES, "ServiceToken", "ServiceTimeout"];
+
+/// Checks `ResourceProperties` of a Create or an Update, which need none of them: the Delete that comes one day shall
+/// not be the first to complain.
+///
+/// # Errors
+/// A property is unknown, or `BucketNames` is not what [`bucket_names`] reads.
+pub fn check(properties: &Map<String, Value>) -> Result<(), PropertiesError> {
+    if let Some(unknown) = properties.keys().find(|name| !KNOWN.contains(&&***name)) {
+        return Err(PropertiesError::Unknown(unknown.clone()));
+    }
+    bucket_names(properties).map(|_| ())
 }
 
-impl Properties {
-    /// Reads `ResourceProperties`.
-    ///
-    /// # Errors
-    /// `BucketNames` is missing or is no list of bucket names.
-    pub fn new(properties: &Map<String, Value>) -> Result<Self, PropertiesError> {
-        let names = match properties.get(BUCKET_NAMES) {
-            None => return Err(PropertiesError::Missing),
-            Some(Value::Array(names)) if !names.is_empty() => names,
-            Some(_) => return Err(PropertiesError::NoList),
-        };
-        let bucket_names = names
-            .iter()
-            .map(|name| {
-                let name = name.as_str().ok_or(PropertiesError::NoList)?;
-                BucketName::new(name).map_err(|source| PropertiesError::Name {
-                    name: name.to_owned(),
-                    source,
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { bucket_names })
-    }
+/// Reads the buckets to empty when the resource is deleted: at least one, in the template's order.
+///
+/// # Errors
+/// `BucketNames` is missing or is no list of bucket names.
+pub fn bucket_names(properties: &Map<String, Value>) -> Result<Vec<BucketName>, PropertiesError> {
+    let names = match properties.get(BUCKET_NAMES) {
+        None | Some(Value::Null) => return Err(PropertiesError::Missing),
+        Some(Value::Array(names)) if !names.is_empty() => names,
+        Some(_) => return Err(PropertiesError::NoList),
+    };
+    let name = |name: &Value| {
+        let name = name.as_str().ok_or(PropertiesError::NoList)?;
+        BucketName::new(name).map_err(|source| PropertiesError::Name {
+            name: name.to_owned(),
+            source,
+        })
+    };
+    names.iter().map(name).collect()
 }
 
 /// Why the properties can't be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PropertiesError {
     /// The property is not there.
-    #[error("read property {BUCKET_NAMES}: it is missing")]
+    #[error("read property {BUCKET_NAMES}: it is missing, it must be a list of bucket names")]
     Missing,
+    /// There is no property of this name.
+    #[error("read property {0}: it is unknown, allowed are {known}", known = KNOWN.join(", "))]
+    Unknown(String),
     /// The property is something else than it must be.
     #[error("read property {BUCKET_NAMES}: it must be a list of one or more bucket names")]
     NoList,
@@ -68,7 +74,7 @@ mod tests {
         let Value::Object(properties) = properties else {
             panic!("properties are an object")
         };
-        let names = Properties::new(&properties)?.bucket_names;
+        let names = bucket_names(&properties)?;
         Ok(names.iter().map(ToString::to_string).collect())
     }
 
@@ -79,6 +85,22 @@ mod tests {
             read(properties),
             Ok(vec!["zzz".to_owned(), "aaa".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_property_that_is_unknown_is_refused_where_the_template_is_checked() {
+        let properties =
+            json!({ "ServiceToken": "arn:…", "BucketNames": ["one"], "BucketName": "one" });
+        let Value::Object(mut properties) = properties else {
+            panic!("properties are an object")
+        };
+        let error = check(&properties).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "read property BucketName: it is unknown, allowed are BucketNames, ServiceToken, ServiceTimeout"
+        );
+        properties.remove("BucketName");
+        assert_eq!(check(&properties), Ok(()));
     }
 
     #[test]

@@ -4,17 +4,19 @@
 //! larger than a page is split into its subfolders, which are listed beside each other, and deletes run beside the
 //! listings. All of it is one task that keeps at most [`MAX_IN_FLIGHT`] requests under way and so bounds the memory:
 //! deletes go before listings, and a listing that has to wait is no more than a prefix and a marker.
-//! Keys of small folders are gathered into full deletes.
+//! Keys of small folders are gathered into full deletes. How fast deletes are sent is the [`Pace`]'s to say.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, interval_at};
 
-use crate::bucket::{Bucket, CallError, MAX_KEYS_PER_DELETE, Marker, Page, Version};
+use crate::bucket::{Bucket, CallError, Deletion, MAX_KEYS_PER_DELETE, Marker, Page, Version};
 use crate::error::{Refusal, Refusals};
 use crate::key;
-use crate::progress::Progress;
+use crate::pace::Pace;
+use crate::progress::{LOG_INTERVAL, Progress};
 
 /// How many requests are under way at the same time.
 ///
@@ -30,6 +32,9 @@ const MAX_ATTEMPTS: u32 = 6;
 /// part of it, at least half, so that deletes that were refused together do not come back together.
 const BACK_OFF: Duration = Duration::from_millis(200);
 
+/// The error code of what was too much at the moment.
+const SLOW_DOWN: &str = "SlowDown";
+
 /// What a sweep came to.
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
@@ -43,20 +48,29 @@ pub(crate) struct Swept {
 pub(crate) async fn sweep(bucket: &Bucket<'_>, progress: &Progress) -> Result<Swept, CallError> {
     let mut plan = Plan::default();
     let mut swept = Swept::default();
+    let pace = Pace::new();
     let mut in_flight = FuturesUnordered::new();
+    let mut log = interval_at(Instant::now() + LOG_INTERVAL, LOG_INTERVAL);
     loop {
         while in_flight.len() < MAX_IN_FLIGHT
             && let Some(step) = plan.next()
         {
-            in_flight.push(step.run(bucket));
+            in_flight.push(step.run(bucket, &pace));
         }
-        let Some(done) = in_flight.next().await else {
+        let done = tokio::select! {
+            done = in_flight.next() => done,
+            _ = log.tick() => {
+                progress.log(bucket.name, in_flight.len());
+                continue;
+            }
+        };
+        let Some(done) = done else {
             return Ok(swept);
         };
         match done? {
-            Done::Listed(folder, page) => {
-                swept.found += page.versions.len() as u64;
-                plan.listed(folder, page);
+            Done::Listed(folder, listing) => {
+                swept.found += listing.versions.len() as u64;
+                plan.listed(folder, listing);
             }
             Done::Deleted { count, refused } => {
                 progress.add(count);
@@ -65,7 +79,6 @@ pub(crate) async fn sweep(bucket: &Bucket<'_>, progress: &Progress) -> Result<Sw
                 }
             }
         }
-        progress.log(in_flight.len());
     }
 }
 
@@ -132,29 +145,54 @@ impl Plan {
         self.singles.extend(unfit);
 
         let Folder {
-            prefix,
-            is_split,
-            from,
+            prefix, is_split, ..
         } = folder;
         if let Some(next) = page.next {
             // A split costs a listing for each subfolder, however small. It is worth it only for want of other work.
             let is_short_of_work = self.folders.len() + self.listings_in_flight < MAX_IN_FLIGHT;
-            self.folders.push(Folder {
-                prefix,
-                is_split: is_split || is_short_of_work,
-                from: Some(next),
-            });
+            if is_split || !is_short_of_work {
+                let from = Some(next);
+                self.folders.push(Folder {
+                    prefix,
+                    is_split,
+                    from,
+                });
+            } else {
+                self.split(prefix, next);
+            }
         }
         // The rest of the folder lies below its subfolders on the stack.
-        self.folders.extend(page.folders.into_iter().map(|prefix| {
-            Folder {
-                // A folder that the split came upon half-way goes on where its parent's listing was.
-                from: from
-                    .clone()
-                    .filter(|marker| marker.key.starts_with(&prefix)),
+        self.folders
+            .extend(page.folders.into_iter().map(|prefix| Folder {
                 prefix,
-                is_split: false,
-            }
+                ..Folder::default()
+            }));
+    }
+
+    /// Splits the rest of a folder, from a place on, into its subfolders. The one that the place is in goes on there;
+    /// the others are for the folder's listing to find, behind that one as a whole. Whether S3 would name a subfolder
+    /// that begins before the place and ends behind it is not documented.
+    fn split(&mut self, prefix: String, from: Marker) {
+        let below = &from.key[prefix.len()..];
+        let subfolder = below
+            .find('/')
+            .map(|slash| from.key[..=prefix.len() + slash].to_owned());
+        let rest = Folder {
+            prefix,
+            is_split: true,
+            from: Some(match &subfolder {
+                Some(subfolder) => Marker {
+                    key: subfolder.clone(),
+                    version_id: None,
+                },
+                None => from.clone(),
+            }),
+        };
+        self.folders.push(rest);
+        self.folders.extend(subfolder.map(|prefix| Folder {
+            prefix,
+            is_split: false,
+            from: Some(from),
         }));
     }
 }
@@ -174,16 +212,17 @@ enum Done {
 }
 
 impl Step {
-    async fn run(self, bucket: &Bucket<'_>) -> Result<Done, CallError> {
+    async fn run(self, bucket: &Bucket<'_>, pace: &Pace) -> Result<Done, CallError> {
         match self {
             Self::List(folder) => {
-                let page = bucket
+                let listing = bucket
                     .list(&folder.prefix, folder.is_split, folder.from.clone())
                     .await?;
-                Ok(Done::Listed(folder, page))
+                Ok(Done::Listed(folder, listing))
             }
-            Self::Delete(versions) => delete(bucket, versions).await,
+            Self::Delete(versions) => delete(bucket, pace, versions).await,
             Self::DeleteSingle(version) => {
+                pace.turn(1).await;
                 bucket.delete_single(version).await?;
                 Ok(Done::Deleted {
                     count: 1,
@@ -194,15 +233,29 @@ impl Step {
     }
 }
 
-/// Deletes versions and sends those again that S3 was only too busy to delete.
-async fn delete(bucket: &Bucket<'_>, mut versions: Vec<Version>) -> Result<Done, CallError> {
+/// Deletes versions. What S3 is too busy for is sent again at a slower pace, for as long as there is time; single
+/// versions that it refuses for a passing reason are sent again a few times.
+async fn delete(
+    bucket: &Bucket<'_>,
+    pace: &Pace,
+    mut versions: Vec<Version>,
+) -> Result<Done, CallError> {
     let mut count = 0;
     let mut refused = Vec::new();
-    for attempt in 1..=MAX_ATTEMPTS {
-        let sent = versions.len();
-        let answers = bucket.delete(versions).await?;
-        count += (sent - answers.len()) as u64;
-        versions = Vec::new();
+    let mut attempt = 1;
+    while !versions.is_empty() {
+        let sent = pace.turn(versions.len()).await;
+        let Deletion::Done(answers) = bucket.delete(&versions).await? else {
+            pace.slowed_down(sent, versions.len());
+            continue;
+        };
+        let deleted = versions.len() - answers.len();
+        count += deleted as u64;
+        pace.deleted(deleted);
+        if answers.iter().any(|(_, refusal)| refusal.code == SLOW_DOWN) {
+            pace.slowed_down(sent, answers.len());
+        }
+        versions.clear();
         for (version, refusal) in answers {
             if is_passing(&refusal.code) && attempt < MAX_ATTEMPTS {
                 versions.push(version);
@@ -210,11 +263,11 @@ async fn delete(bucket: &Bucket<'_>, mut versions: Vec<Version>) -> Result<Done,
                 refused.push(refusal);
             }
         }
-        if versions.is_empty() {
-            break;
+        if !versions.is_empty() {
+            let longest = BACK_OFF * 2_u32.pow(attempt - 1);
+            tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            attempt += 1;
         }
-        let longest = BACK_OFF * 2_u32.pow(attempt - 1);
-        tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
     }
     Ok(Done::Deleted { count, refused })
 }
@@ -225,7 +278,7 @@ async fn delete(bucket: &Bucket<'_>, mut versions: Vec<Version>) -> Result<Done,
 fn is_passing(code: &str) -> bool {
     matches!(
         code,
-        "InternalError" | "SlowDown" | "ServiceUnavailable" | "OperationAborted"
+        "InternalError" | SLOW_DOWN | "ServiceUnavailable" | "OperationAborted"
     )
 }
 
@@ -301,26 +354,31 @@ mod tests {
                 ..Page::default()
             },
         );
-        let rest = listing(plan.next());
-        assert_eq!(rest, folder("", true, Some(marker("a/399"))));
+        let halfway = listing(plan.next());
+        assert_eq!(
+            halfway,
+            folder("a/", false, Some(marker("a/399"))),
+            "the rest of a/, not all of it again"
+        );
+        let others = listing(plan.next());
+        let behind_a = Marker {
+            key: "a/".to_owned(),
+            version_id: None,
+        };
+        assert_eq!(others, folder("", true, Some(behind_a)));
         plan.listed(
-            rest,
+            others,
             Page {
-                folders: vec!["a/".to_owned(), "b/".to_owned()],
-                next: Some(marker("b/")),
+                folders: vec!["b/".to_owned(), "c/".to_owned()],
+                next: Some(marker("c/")),
                 ..Page::default()
             },
         );
+        assert_eq!(listing(plan.next()), folder("c/", false, None));
         assert_eq!(listing(plan.next()), folder("b/", false, None));
-        let halfway = "the rest of a/, not all of it again";
         assert_eq!(
             listing(plan.next()),
-            folder("a/", false, Some(marker("a/399"))),
-            "{halfway}"
-        );
-        assert_eq!(
-            listing(plan.next()),
-            folder("", true, Some(marker("b/"))),
+            folder("", true, Some(marker("c/"))),
             "depth first"
         );
         assert_eq!(plan.next(), None, "a delete of 400 waits to become full");

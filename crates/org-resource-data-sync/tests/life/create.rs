@@ -8,8 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::cloudformation::{
-    NAME, answer, assert_failed, assert_success, create, properties, properties_with, signed_at,
-    sync,
+    NAME, answer, assert_failed, assert_success, create, properties, properties_with, sync,
 };
 use crate::ssm::FakeSsm;
 
@@ -196,113 +195,25 @@ async fn a_throttled_call_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sync_that_is_in_the_way_is_named_and_left_alone() {
-    let mut other = sync();
-    other["SyncName"] = "other".into();
-    other["S3Destination"]["BucketName"] = "elsewhere".into();
-    let rows = [
-        (
-            "of that name",
-            sync(),
-            "ResourceDataSyncAlreadyExistsException",
-        ),
-        (
-            "of the organization",
-            other,
-            "ResourceDataSyncCountExceededException",
-        ),
-    ];
-    for (name, existing, code) in rows {
-        let ssm = FakeSsm::new([existing.clone()]);
-        let answer = answer(&ssm, create(&properties())).await;
-        let existing_name = existing["SyncName"].as_str().unwrap();
-        let bucket = existing["S3Destination"]["BucketName"].as_str().unwrap();
-        let shown = format!("there is {existing_name} to s3://{bucket}/ResourceDataSync already");
-        assert_failed(&answer, CREATE_FAILED_ID, &[&shown, code]);
-        assert_eq!(ssm.syncs(), [existing], "{name}");
-    }
-}
-
-/// 2026-01-15T12:00:00Z, the time at which the requests of the following tests were signed.
-const SIGNED: (&str, i64) = ("20260115T120000Z", 1_768_478_400);
-
-/// [`sync`] as an earlier run made it, so many seconds after the request was signed.
-fn sync_made_after(seconds: i64) -> serde_json::Value {
-    let mut sync = sync();
-    sync["SyncCreatedTime"] = (SIGNED.1 + seconds).into();
-    sync["LastStatus"] = "Successful".into();
-    sync
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_repeated_create_finds_the_sync_that_it_made() {
-    for (name, seconds) in [("later", 30), ("at once", 0), ("by a clock behind", -5)] {
-        let ssm = FakeSsm::new([sync_made_after(seconds)]);
-        let answer = answer(&ssm, signed_at(create(&properties()), SIGNED.0)).await;
-        assert_success(&answer, NAME);
-        assert_eq!(answer["Data"]["LastStatus"], "Successful", "{name}");
-        assert_eq!(ssm.changes(), ["CreateResourceDataSync"], "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_create_whose_answer_was_lost_finds_the_sync_that_it_made() {
-    let ssm = FakeSsm::new([]).with(|state| {
-        let mut lost = Some(Reply::status(500, ""));
-        state.fault = Box::new(move |operation, _| match operation {
-            "CreateResourceDataSync" => lost.take(),
-            _ => None,
-        });
-        state.syncs.push(sync_made_after(2));
-    });
-    let answer = answer(&ssm, signed_at(create(&properties()), SIGNED.0)).await;
-    assert_success(&answer, NAME);
-    assert_eq!(ssm.calls("CreateResourceDataSync"), 2);
-    assert_eq!(ssm.names(), [NAME]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sync_that_somebody_else_made_is_no_repetition() {
-    let mut elsewhere = sync_made_after(30);
-    elsewhere["S3Destination"]["Prefix"] = "Elsewhere".into();
-    let mut other_name = sync_made_after(30);
-    other_name["SyncName"] = "other".into();
-    let mut without_time = sync_made_after(30);
-    without_time
-        .as_object_mut()
-        .unwrap()
-        .remove("SyncCreatedTime");
-    let dated = Some(SIGNED.0);
-    let rows = [
-        ("made before the request", sync_made_after(-60), dated),
-        ("with another destination", elsewhere, dated),
-        ("of another name", other_name, dated),
-        ("of unknown age", without_time, dated),
-        ("no date in the URL", sync_made_after(30), None),
-        (
-            "no date where it should be",
-            sync_made_after(30),
-            Some("yesterday"),
-        ),
-    ];
-    for (name, existing, date) in rows {
-        let ssm = FakeSsm::new([existing.clone()]);
-        let event = match date {
-            Some(date) => signed_at(create(&properties()), date),
-            None => create(&properties()),
-        };
-        let answer = answer(&ssm, event).await;
-        let texts = ["failed to create resource data sync", "there is"];
-        assert_failed(&answer, CREATE_FAILED_ID, &texts);
-        assert_eq!(ssm.syncs(), [existing], "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn wrong_properties_fail_before_any_call() {
     let ssm = FakeSsm::new([]);
     let answer = answer(&ssm, create(&properties_with("S3BucketRegion", "Virginia"))).await;
     let text = r#"failed to read property S3BucketRegion: "Virginia" must be the code of a Region"#;
     assert_failed(&answer, CREATE_FAILED_ID, &[text]);
     assert_eq!(ssm.http.sent().len(), 1, "only the answer is sent");
+}
+
+/// The SDK counts the retries of the whole process, and has 500 credits for them.
+#[tokio::test(start_paused = true)]
+async fn a_warm_function_tries_again_however_much_has_failed_before() {
+    let ssm = FakeSsm::new([]).failing("CreateResourceDataSync", Reply::Reset, 1, 100);
+    for _ in 0..20 {
+        assert_failed(
+            &answer(&ssm, create(&properties())).await,
+            CREATE_FAILED_ID,
+            &["connection reset"],
+        );
+    }
+    assert_eq!(ssm.calls("CreateResourceDataSync"), 100);
+    assert_success(&answer(&ssm, create(&properties())).await, NAME);
 }

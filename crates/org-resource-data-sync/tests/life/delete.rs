@@ -34,6 +34,20 @@ async fn what_is_not_there_is_deleted() {
     }
 }
 
+/// The function's role allows the sync of the template's name only; the name before a rename, or
+/// the recipe's physical id in a stack that was upgraded in place, is not among it.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_deleted_and_is_not_there_is_deleted() {
+    let denied = Reply::error(400, "AccessDeniedException", "User is not authorized");
+    for id in ["old-name", "ResourceDataSync-patch-reporting"] {
+        let ssm =
+            FakeSsm::new([sync()]).failing("DeleteResourceDataSync", denied.clone(), 1, u32::MAX);
+        assert_success(&answer(&ssm, delete(id)).await, id);
+        assert_eq!(ssm.calls("DeleteResourceDataSync"), 1);
+        assert_eq!(ssm.names(), [NAME]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn any_other_refusal_fails_with_its_cause() {
     let rows = [

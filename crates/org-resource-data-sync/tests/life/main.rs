@@ -9,5 +9,12 @@
 mod cloudformation;
 mod create;
 mod delete;
+mod delivery;
+mod doubt;
+mod faults;
+mod in_the_way;
+mod recipe;
+mod replay;
+mod restore;
 mod ssm;
 mod update;

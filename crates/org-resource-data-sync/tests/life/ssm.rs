@@ -3,14 +3,26 @@
 //! seen late, and `ListResourceDataSync` does not tell the data sharing type.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use lambda_sdk::test_util::{FakeHttp, Reply, Sent};
+use org_resource_data_sync::Handler;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 /// Where CloudFormation waits for the answer.
 pub(crate) const RESPONSE_HOST: &str = "response.example.com";
 
+/// The wall clock when a test begins, in seconds since 1970: 2026-01-15T12:00:00Z.
+pub(crate) const NOON: u64 = 1_768_478_400;
+
+/// How many syncs an account and Region can have.
+const MAX_SYNCS: usize = 5;
+
 pub(crate) type Fault = Box<dyn FnMut(&str, &Value) -> Option<Reply> + Send>;
+
+/// What comes back instead of the service's answer, and whether the call got to the service.
+pub(crate) type Network = Box<dyn FnMut(&str) -> Option<(Reply, bool)> + Send>;
 
 /// What is known to the service.
 pub(crate) struct State {
@@ -22,15 +34,29 @@ pub(crate) struct State {
     pub(crate) lists_until_status: u32,
     /// How many lists a deleted sync still shows up in.
     pub(crate) lists_until_gone: u32,
+    /// Which error a second sync of the organization raises; not documented.
+    pub(crate) second_of_organization: &'static str,
     /// Answers a call in place of the service if it wants to.
     pub(crate) fault: Fault,
+    /// What happens to each call on its way.
+    pub(crate) network: Network,
+    /// What happens to each attempt to answer CloudFormation.
+    pub(crate) delivery: Box<dyn FnMut() -> Option<Reply> + Send>,
+    /// What an invocation has of time; as in the template of the member stack.
+    pub(crate) time: Duration,
+    /// What CloudFormation took.
+    answers: Vec<Value>,
     leaving: Vec<(u32, Value)>,
-    page_size: usize,
+    /// How many syncs a list has at most.
+    pub(crate) page_size: usize,
+    start: Instant,
 }
 
 #[derive(Clone)]
 pub(crate) struct FakeSsm {
     pub(crate) http: FakeHttp,
+    /// The function, which stays warm for a whole test.
+    pub(crate) handler: Handler,
     state: Arc<Mutex<State>>,
 }
 
@@ -41,13 +67,21 @@ impl FakeSsm {
             new_status: json!({"LastStatus": "InProgress"}),
             lists_until_status: 0,
             lists_until_gone: 0,
+            second_of_organization: "ResourceDataSyncCountExceededException",
             fault: Box::new(|_, _| None),
+            network: Box::new(|_| None),
+            delivery: Box::new(|| None),
+            time: Duration::from_mins(10),
+            answers: Vec::new(),
             leaving: Vec::new(),
             page_size: 1,
+            start: Instant::now(),
         }));
         let shared = Arc::clone(&state);
+        let http = FakeHttp::new(move |sent| shared.lock().unwrap().reply(sent));
         Self {
-            http: FakeHttp::new(move |sent| shared.lock().unwrap().reply(sent)),
+            handler: Handler::new(&http.sdk_config()),
+            http,
             state,
         }
     }
@@ -107,21 +141,62 @@ impl FakeSsm {
             .count()
     }
 
-    /// All that CloudFormation was sent.
+    /// All that CloudFormation took.
     pub(crate) fn answers(&self) -> Vec<Value> {
-        let sent = self.http.sent();
-        sent.iter()
-            .filter(|it| it.uri.contains(RESPONSE_HOST))
-            .map(|it| serde_json::from_str(&it.body).unwrap())
-            .collect()
+        self.state.lock().unwrap().answers.clone()
+    }
+
+    /// What an invocation has of time.
+    pub(crate) fn time(&self) -> Duration {
+        self.state.lock().unwrap().time
+    }
+
+    /// The wall clock, which goes by tokio's.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.state.lock().unwrap().now()
+    }
+
+    /// Ends all faults.
+    pub(crate) fn repaired(self) -> Self {
+        self.with(|state| {
+            state.fault = Box::new(|_, _| None);
+            state.network = Box::new(|_| None);
+            state.delivery = Box::new(|| None);
+        })
     }
 }
 
 impl State {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + self.start.elapsed()
+    }
+
     fn reply(&mut self, sent: &Sent) -> Reply {
         let Some(operation) = sent.operation() else {
-            return Reply::ok("");
+            return self.take_answer(sent);
         };
+        match (self.network)(operation) {
+            Some((reply, is_carried_out)) => {
+                if is_carried_out {
+                    self.serve(operation, sent);
+                }
+                reply
+            }
+            None => self.serve(operation, sent),
+        }
+    }
+
+    fn take_answer(&mut self, sent: &Sent) -> Reply {
+        assert!(sent.uri.contains(RESPONSE_HOST), "{}", sent.uri);
+        if let Some(reply) = (self.delivery)() {
+            return reply;
+        }
+        assert!(sent.body.len() <= 4_096, "{}", sent.body);
+        self.answers.push(serde_json::from_str(&sent.body).unwrap());
+        Reply::ok("")
+    }
+
+    fn serve(&mut self, operation: &str, sent: &Sent) -> Reply {
         let input: Value = serde_json::from_str(&sent.body).unwrap();
         if let Some(reply) = (self.fault)(operation, &input) {
             return reply;
@@ -136,22 +211,28 @@ impl State {
     }
 
     fn create(&mut self, input: &Value) -> Reply {
-        let mut existing = self
-            .syncs
+        let leaving = self.leaving.iter().map(|(_, it)| it);
+        let existing: Vec<_> = self.syncs.iter().chain(leaving).collect();
+        if existing
             .iter()
-            .chain(self.leaving.iter().map(|(_, it)| it));
-        if existing.any(|it| it["SyncName"] == input["SyncName"]) {
+            .any(|it| it["SyncName"] == input["SyncName"])
+        {
             // This error has no message.
             return Reply::status(
                 400,
                 r#"{"__type":"ResourceDataSyncAlreadyExistsException","SyncName":"x"}"#,
             );
         }
-        if !self.syncs.is_empty() {
+        if existing.iter().any(|it| is_of_organization(it)) {
+            return Reply::error(400, self.second_of_organization, "Not another one");
+        }
+        if existing.len() >= MAX_SYNCS {
             let message = "Resource data sync count exceeded";
             return Reply::error(400, "ResourceDataSyncCountExceededException", message);
         }
         let mut sync = input.clone();
+        let now = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        sync["SyncCreatedTime"] = now.as_secs_f64().into();
         for (name, value) in self.new_status.as_object().unwrap_or(&Map::new()) {
             sync[name] = value.clone();
         }
@@ -211,4 +292,10 @@ impl State {
             None => Reply::error(400, "ResourceDataSyncNotFoundException", "Not found."),
         }
     }
+}
+
+fn is_of_organization(sync: &Value) -> bool {
+    sync["S3Destination"]
+        .get("DestinationDataSharing")
+        .is_some()
 }

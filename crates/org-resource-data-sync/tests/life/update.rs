@@ -1,22 +1,13 @@
 //! Update changes the sync, or leaves the old one in place.
 
-use lambda_sdk::test_util::Reply;
-use tokio::time::Instant;
-
 use crate::cloudformation::{
     NAME, answer, assert_failed, assert_success, delete, properties, properties_with, signed_at,
-    sync, update,
+    standard_sync, sync, sync_with, update,
 };
 use crate::ssm::FakeSsm;
 
 const DELETE: &str = "DeleteResourceDataSync";
 const CREATE: &str = "CreateResourceDataSync";
-const INVALID: &str = "ResourceDataSyncInvalidConfigurationException";
-
-fn refusal() -> Reply {
-    Reply::error(400, INVALID, "Invalid prefix")
-}
-
 #[tokio::test(start_paused = true)]
 async fn any_change_of_the_destination_replaces_the_sync() {
     let key = "arn:aws:kms:us-east-1:111122223333:key/1";
@@ -94,104 +85,6 @@ async fn a_rename_to_a_name_that_is_taken_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_fails_restores_the_old_sync_and_the_rollback_succeeds() {
-    let ssm = FakeSsm::new([sync()]).failing(CREATE, refusal(), 1, 1);
-    let new = properties_with("S3BucketPrefix", "Other");
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    assert_failed(&failed, NAME, &["Invalid prefix", "is restored"]);
-    assert_eq!(ssm.changes(), [DELETE, CREATE, CREATE]);
-
-    let rolled_back = answer(&ssm, update(NAME, &new, &properties())).await;
-    assert_success(&rolled_back, NAME);
-    assert_eq!(ssm.changes().len(), 3, "the rollback has nothing to change");
-    assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rename_that_fails_restores_the_old_name() {
-    let ssm = FakeSsm::new([sync()]).failing(CREATE, refusal(), 1, 1);
-    let new = properties_with("ResourceDataSyncName", "renamed");
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    assert_failed(&failed, NAME, &["Invalid prefix", "is restored"]);
-    assert_eq!(ssm.names(), [NAME]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_change_whose_first_run_fails_restores_the_old_sync() {
-    let ssm = FakeSsm::new([sync()]).with(|state| {
-        state.new_status = serde_json::json!({"LastStatus": "Failed"});
-    });
-    let new = properties_with("S3BucketPrefix", "Other");
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    assert_failed(&failed, NAME, &["SSM does not say why", "is restored"]);
-    assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn both_causes_are_told_if_the_old_sync_can_not_be_restored() {
-    let ssm = FakeSsm::new([sync()]).failing(CREATE, refusal(), 1, u32::MAX);
-    let new = properties_with("S3BucketPrefix", "Other");
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    let texts = [
-        "could not be restored",
-        "ResourceDataSync is deleted",
-        "/Other",
-        "Invalid prefix",
-    ];
-    assert_failed(&failed, NAME, &texts);
-
-    // The rollback's update makes it anew.
-    let ssm = ssm.with(|state| state.fault = Box::new(|_, _| None));
-    assert_success(&answer(&ssm, update(NAME, &new, &properties())).await, NAME);
-    assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_change_that_hangs_leaves_time_to_restore_the_old_sync() {
-    let mut first = true;
-    let ssm = FakeSsm::new([sync()]).with(|state| {
-        state.fault = Box::new(move |operation, _| {
-            let hang = operation == CREATE && std::mem::take(&mut first);
-            hang.then_some(Reply::Hang)
-        });
-    });
-    let new = properties_with("S3BucketPrefix", "Other");
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    assert_failed(&failed, NAME, &["in time", "is restored"]);
-    assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_created_while_the_old_sync_is_there() {
-    let denied = Reply::error(400, "AccessDeniedException", "not authorized to delete");
-    let rows = [
-        (
-            "not deleted",
-            FakeSsm::new([sync()]).failing(DELETE, denied, 1, 1),
-            "not authorized",
-            0,
-        ),
-        (
-            "never gone",
-            FakeSsm::new([sync()]).with(|state| state.lists_until_gone = u32::MAX - 1),
-            "still listed after 120 s",
-            120,
-        ),
-    ];
-    for (name, ssm, text, seconds) in rows {
-        let start = Instant::now();
-        let new = properties_with("S3BucketPrefix", "Other");
-        assert_failed(
-            &answer(&ssm, update(NAME, &properties(), &new)).await,
-            NAME,
-            &[text],
-        );
-        assert_eq!(ssm.changes(), [DELETE], "{name}");
-        assert_eq!(start.elapsed().as_secs(), seconds, "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_sync_that_somebody_deleted_is_made_anew() {
     let ssm = FakeSsm::new([]);
     let new = properties_with("S3BucketPrefix", "Other");
@@ -213,4 +106,26 @@ async fn the_recipes_resource_is_taken_over_with_its_sync() {
         "only the delete of what never had that name"
     );
     assert_eq!(ssm.syncs(), [sync()]);
+}
+
+/// A sync of the name that is left of such an id without the recipe's prefix is somebody else's.
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_is_named_as_the_recipes_ids_are_is_not_taken_for_another() {
+    let ssm = FakeSsm::new([standard_sync("a")]);
+    let old = properties_with("ResourceDataSyncName", "ResourceDataSync-a");
+    let new = properties_with("ResourceDataSyncName", "b");
+    let answer = answer(&ssm, update("ResourceDataSync-a", &old, &new)).await;
+    assert_success(&answer, "b");
+    assert_eq!(ssm.names(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_properties_fail_before_any_call() {
+    let ssm = FakeSsm::new([sync_with(NAME, "ResourceDataSync")]);
+    let new = properties_with("S3BucketName", "s3://bucket");
+    let answer = answer(&ssm, update(NAME, &properties(), &new)).await;
+    let text =
+        r#"failed to read property S3BucketName: "s3://bucket" must be the name of a bucket"#;
+    assert_failed(&answer, NAME, &[text]);
+    assert_eq!(ssm.http.sent().len(), 1, "only the answer is sent");
 }

@@ -1,0 +1,300 @@
+//! How fast versions are deleted: as fast as S3 takes them.
+//!
+//! S3 takes at least 3,500 deletes a second for each partition of a bucket, each key of a `DeleteObjects` counted, and
+//! answers `SlowDown` to what is too much:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>. Where the limit lies at the
+//! moment nobody tells, and it moves as S3 splits partitions. So there is no pace until the first `SlowDown`; then the
+//! pace is a little less than what went through, and grows slowly until the next one.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+/// What S3 takes at least, in keys a second; a first pace is not lower.
+const DOCUMENTED_RATE: f64 = 3_500.0;
+
+/// What is left of the pace after a `SlowDown`. The pace swings between this part of the limit and a little more than
+/// the limit.
+const CUT: f64 = 0.85;
+
+/// How much the pace grows with each [`GROWTH_KEYS`] that are sent. It is back at the limit after some thirty full
+/// deletes, so that one in thirty is refused.
+const GROWTH: f64 = 1.006;
+const GROWTH_KEYS: f64 = 1_000.0;
+
+/// The pace is not cut any further than to this, in keys a second: a full delete every ten seconds finds out soon enough
+/// that S3 takes more again.
+const SLOWEST_RATE: f64 = 100.0;
+
+/// The wait after a `SlowDown`, at least; after each further one, with nothing gone through in between, it is twice as
+/// long, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a time what went through is measured over.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The pace of all deletes of a sweep, which run in one task.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Whoever has it is the next to send; the others queue.
+    turn: Mutex<()>,
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// When the next delete may be sent.
+    next: Instant,
+    cut: Option<Cut>,
+    /// How often the pace was cut since something went through.
+    cuts_in_a_row: u32,
+    /// When so many keys went through, within the last [`WINDOW`].
+    deleted: VecDeque<(Instant, usize)>,
+}
+
+/// The last time that the pace was cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    at: Instant,
+    /// Keys a second, at first.
+    rate: f64,
+    /// Keys that were sent since.
+    sent: f64,
+}
+
+impl Cut {
+    /// Keys a second, by now.
+    fn rate(self) -> f64 {
+        self.rate * GROWTH.powf(self.sent / GROWTH_KEYS)
+    }
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self {
+            turn: Mutex::new(()),
+            state: RefCell::new(State {
+                next: Instant::now(),
+                cut: None,
+                cuts_in_a_row: 0,
+                deleted: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Waits until a delete of so many keys may be sent, and returns when that is.
+    pub(crate) async fn turn(&self, keys: usize) -> Instant {
+        let _turn = self.turn.lock().await;
+        loop {
+            let now = Instant::now();
+            let next = self.state.borrow().next;
+            if next > now {
+                // A cut in the meantime moves the time.
+                sleep_until(next).await;
+                continue;
+            }
+            let mut state = self.state.borrow_mut();
+            if let Some(cut) = &mut state.cut {
+                cut.sent += number(keys);
+                state.next = now + time_for(keys, cut.rate());
+            }
+            return now;
+        }
+    }
+
+    /// Takes in that so many keys went through.
+    pub(crate) fn deleted(&self, keys: usize) {
+        let mut state = self.state.borrow_mut();
+        state.deleted.push_back((Instant::now(), keys));
+        state.cuts_in_a_row = 0;
+        state.forget_the_past();
+    }
+
+    /// Takes in that S3 refused a delete of so many keys, sent at that time, because it was too much.
+    pub(crate) fn slowed_down(&self, sent: Instant, keys: usize) {
+        let mut state = self.state.borrow_mut();
+        // What was under way when the pace was cut says nothing about the new pace.
+        if state.cut.is_some_and(|cut| sent <= cut.at) {
+            return;
+        }
+        state.forget_the_past();
+        let now = Instant::now();
+        let through = number(state.deleted.iter().map(|(_, keys)| keys).sum());
+        let through = (through / WINDOW.as_secs_f64()).max(DOCUMENTED_RATE);
+        let limit = state.cut.map_or(through, |cut| cut.rate().min(through));
+        let rate = (limit * CUT).max(SLOWEST_RATE);
+        state.cut = Some(Cut {
+            at: now,
+            rate,
+            sent: 0.0,
+        });
+        let pause = PAUSE * 2_u32.saturating_pow(state.cuts_in_a_row.min(10));
+        state.cuts_in_a_row += 1;
+        let pause = pause.min(LONGEST_PAUSE).max(time_for(keys, rate));
+        state.next = state.next.max(now + pause);
+        tracing::info!(keys_per_second = rate.round(), "S3 asks to slow down");
+    }
+}
+
+impl State {
+    fn forget_the_past(&mut self) {
+        let now = Instant::now();
+        while self
+            .deleted
+            .front()
+            .is_some_and(|&(at, _)| now - at > WINDOW)
+        {
+            self.deleted.pop_front();
+        }
+    }
+}
+
+fn time_for(keys: usize, rate: f64) -> Duration {
+    Duration::from_secs_f64(number(keys) / rate)
+}
+
+fn number(keys: usize) -> f64 {
+    f64::from(u32::try_from(keys).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What S3 takes: keys a second, and a burst.
+    struct Limit {
+        rate: f64,
+        left: f64,
+        at: Instant,
+    }
+
+    impl Limit {
+        fn new(rate: f64) -> Self {
+            let (left, at) = (rate, Instant::now());
+            Self { rate, left, at }
+        }
+
+        fn takes(&mut self, keys: usize) -> bool {
+            let now = Instant::now();
+            let gained = (now - self.at).as_secs_f64() * self.rate;
+            self.left = (self.left + gained).min(self.rate.max(2_000.0));
+            self.at = now;
+            let takes = self.left >= number(keys);
+            if takes {
+                self.left -= number(keys);
+            }
+            takes
+        }
+    }
+
+    /// Sends full deletes for so long, each answered after 100 ms, and returns how many keys a second went through
+    /// and which part of the deletes was refused.
+    async fn run(pace: &Pace, limit: &mut Limit, time: Duration) -> (f64, f64) {
+        let end = Instant::now() + time;
+        let (mut through, mut sent, mut refused) = (0, 0, 0);
+        while Instant::now() < end {
+            let sent_at = pace.turn(1_000).await;
+            sent += 1;
+            let takes = limit.takes(1_000);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if takes {
+                through += 1_000;
+                pace.deleted(1_000);
+            } else {
+                refused += 1;
+                pace.slowed_down(sent_at, 1_000);
+            }
+        }
+        let rate = number(through) / time.as_secs_f64();
+        (rate, f64::from(refused) / f64::from(sent))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_slow_down_nothing_waits() {
+        let pace = Pace::new();
+        let start = Instant::now();
+        for _ in 0..1_000 {
+            pace.turn(1_000).await;
+            pace.deleted(1_000);
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nearly_all_that_s3_takes_is_sent_and_little_that_it_refuses() {
+        // Also limits that S3 does not go down to.
+        for rate in [3_500.0, 7_000.0, 1_500.0, 350.0] {
+            let pace = Pace::new();
+            let mut limit = Limit::new(rate);
+            let time = Duration::from_secs_f64(2_000_000.0 / rate);
+            let (through, refused) = run(&pace, &mut limit, time).await;
+            assert!(through > 0.9 * rate, "{through} of {rate} keys a second");
+            assert!(
+                refused < 0.05,
+                "{refused} of the deletes were refused at {rate} keys a second"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_follows_a_limit_that_moves() {
+        let pace = Pace::new();
+        let mut limit = Limit::new(500.0);
+        run(&pace, &mut limit, Duration::from_mins(5)).await;
+        limit.rate = 5_000.0;
+        // S3 splits a partition in minutes.
+        run(&pace, &mut limit, Duration::from_mins(6)).await;
+        let (through, _) = run(&pace, &mut limit, Duration::from_mins(5)).await;
+        assert!(through > 4_500.0, "{through} keys a second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deletes_that_are_refused_together_cut_the_pace_once() {
+        let pace = Pace::new();
+        let sent = pace.turn(1_000).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for _ in 0..32 {
+            pace.slowed_down(sent, 1_000);
+        }
+        let start = Instant::now();
+        for _ in 0..11 {
+            pace.turn(1_000).await;
+        }
+        let rate = 11_000.0 / start.elapsed().as_secs_f64();
+        assert!(
+            (2_900.0..3_300.0).contains(&rate),
+            "{rate} keys a second, not 85 % of 3,500"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_refuses_everything_is_asked_less_and_less() {
+        let pace = Pace::new();
+        let start = Instant::now();
+        let mut sent = 0;
+        while start.elapsed() < Duration::from_mins(15) {
+            let sent_at = pace.turn(1).await;
+            sent += 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            pace.slowed_down(sent_at, 1);
+        }
+        assert!((80..110).contains(&sent), "{sent} deletes in 15 minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_never_comes_to_a_stop() {
+        let pace = Pace::new();
+        for _ in 0..1_000 {
+            let sent = pace.turn(1_000).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            pace.slowed_down(sent, 1_000);
+        }
+        let start = Instant::now();
+        pace.turn(1_000).await;
+        assert!(start.elapsed() <= Duration::from_secs(10));
+    }
+}
