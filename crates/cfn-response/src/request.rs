@@ -71,8 +71,13 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// A member is not there.
-    #[error("read the event: {0} is missing")]
-    Missing(&'static str),
+    #[error("read the event: {member} is missing, must be {expected}")]
+    Missing {
+        /// Name of the member.
+        member: &'static str,
+        /// What is allowed.
+        expected: String,
+    },
     /// A member does not have the type or the length that the protocol gives it.
     #[error("read the event: {member} must be {expected}")]
     Unexpected {
@@ -173,20 +178,17 @@ fn string<'e>(
     member: &'static str,
     limit: usize,
 ) -> Result<&'e str, RequestError> {
-    match event.get(member) {
-        None | Some(Value::Null) => Err(RequestError::Missing(member)),
-        Some(Value::String(text))
-            if !text.is_empty() && crate::response::escaped_len(text) <= limit =>
-        {
-            Ok(text)
-        }
-        Some(_) => Err(RequestError::Unexpected {
-            member,
-            expected: match limit {
+    let is_fit = |text: &str| !text.is_empty() && crate::response::escaped_len(text) <= limit;
+    let found = event.get(member);
+    match found.and_then(Value::as_str) {
+        Some(text) if is_fit(text) => Ok(text),
+        _ => {
+            let expected = match limit {
                 usize::MAX => "a string that is not empty".to_owned(),
                 limit => format!("a string of 1 to {limit} bytes"),
-            },
-        }),
+            };
+            Err(unfit(member, found, expected))
+        }
     }
 }
 
@@ -194,12 +196,16 @@ fn object<'e>(
     event: &'e Value,
     member: &'static str,
 ) -> Result<&'e Map<String, Value>, RequestError> {
-    match event.get(member) {
-        None | Some(Value::Null) => Err(RequestError::Missing(member)),
-        Some(Value::Object(map)) => Ok(map),
-        Some(_) => Err(RequestError::Unexpected {
-            member,
-            expected: "an object".to_owned(),
-        }),
+    let found = event.get(member);
+    found
+        .and_then(Value::as_object)
+        .ok_or_else(|| unfit(member, found, "an object".to_owned()))
+}
+
+/// What is wrong with a member that is not as it must be.
+fn unfit(member: &'static str, found: Option<&Value>, expected: String) -> RequestError {
+    match found {
+        None | Some(Value::Null) => RequestError::Missing { member, expected },
+        Some(_) => RequestError::Unexpected { member, expected },
     }
 }

@@ -29,8 +29,13 @@ const KNOWN: [&str; 7] = [
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PropertyError {
     /// A required property is not there, or empty.
-    #[error("read property {0}: it is missing")]
-    Missing(&'static str),
+    #[error("read property {property}: it is missing, it must be {expected}")]
+    Missing {
+        /// Name of the property.
+        property: &'static str,
+        /// What is allowed.
+        expected: &'static str,
+    },
     /// The value breaks a rule.
     #[error("read property {property}: {value} must be {expected}")]
     Invalid {
@@ -105,7 +110,8 @@ fn required(
     expected: &'static str,
     is_valid: impl Fn(&str) -> bool,
 ) -> Result<String, PropertyError> {
-    optional(properties, property, expected, is_valid)?.ok_or(PropertyError::Missing(property))
+    optional(properties, property, expected, is_valid)?
+        .ok_or(PropertyError::Missing { property, expected })
 }
 
 fn optional(
@@ -240,7 +246,7 @@ mod tests {
         let rows = [
             (
                 json!({"ResourceDataSyncName": null}),
-                "ResourceDataSyncName: it is missing",
+                "ResourceDataSyncName: it is missing, it must be 1 to 64 letters",
             ),
             (json!({"S3BucketName": ""}), "S3BucketName: it is missing"),
             (

@@ -9,11 +9,9 @@
 #[path = "large/synthetic_s3.rs"]
 mod synthetic_s3;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cfn_response::{Deadline, Request, RequestType, ResponseUrl};
-use s3_cleanup::{Cleanup, s3_client};
 use serde_json::json;
 
 use synthetic_s3::SyntheticS3;
@@ -28,14 +26,6 @@ fn peak_kib() -> u64 {
 
 async fn empty(objects: usize) {
     let s3 = SyntheticS3::new(objects, Duration::from_millis(50), None);
-    let env = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "111122223333"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
-    let env = BTreeMap::from(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let config = lambda_sdk::sdk_config(&env, s3.connector()).unwrap();
-    let cloudformation = aws_sdk_cloudformation::Client::new(&config);
     let request = Request {
         request_type: RequestType::Delete,
         stack_id: "arn:aws:cloudformation:us-east-1:111122223333:stack/s/1".to_owned(),
@@ -50,7 +40,7 @@ async fn empty(objects: usize) {
         old_properties: None,
         response_url: ResponseUrl::parse("https://response.example.com/").unwrap(),
     };
-    Cleanup::new(s3_client(&env, &config), cloudformation)
+    s3.cleanup()
         .handle(request, Deadline::after(Duration::from_mins(15)))
         .await
         .map_err(|failure| failure.error().to_string())

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use cfn_response::RequestType;
+use cfn_response::{RequestType, Responder};
+use lambda_sdk::test_util::{Reply, capture_log, captured_log};
 use serde_json::json;
 
 use crate::fake_aws::{Bucket, FakeAws, error};
-use crate::support::{delete, filled, handle, request};
+use crate::support::{after_signing, cleanup, delete, event, filled, handle, invocation, request};
 
 /// The recipe's function raises an exception, answers nothing, and the stack waits for an hour.
 #[tokio::test]
@@ -109,4 +110,45 @@ async fn keys_that_are_refused_inside_of_a_200_are_a_failure() {
         reason.contains("1 versions were refused: \"locked\" AccessDenied"),
         "{reason}"
     );
+}
+
+/// The recipe's function prints every event whole, with the presigned URL that lets whoever reads the log answer in its
+/// place.
+#[tokio::test(start_paused = true)]
+async fn no_log_line_holds_the_event_or_its_presigned_url() {
+    capture_log();
+    let mut refused = false;
+    let aws = FakeAws::with_faults(
+        [("bucket", filled(["a"]))],
+        move |call, _| {
+            let is_first_answer = call.operation == "answer" && !refused;
+            refused |= is_first_answer;
+            is_first_answer.then(|| Reply::status(503, ""))
+        },
+        |_, _| None,
+    );
+    let now = after_signing(1);
+    let event = event(&request(RequestType::Delete, &["bucket"]));
+    let cleanup = cleanup(aws.http.connector(), &[]);
+    Responder::new(aws.http.connector())
+        .with_clock(move || now)
+        .answer(
+            invocation(event, now, Duration::from_mins(15)),
+            async |request, deadline| cleanup.handle(request, deadline).await,
+        )
+        .await
+        .unwrap();
+
+    let log = captured_log();
+    for logged in [
+        "request received",
+        "bucket is empty",
+        "trying again",
+        "request answered",
+    ] {
+        assert!(log.contains(logged), "{logged} is not in {log}");
+    }
+    for secret in ["5ecre7", "X-Amz-", "ResponseURL", "ResourceProperties"] {
+        assert!(!log.contains(secret), "{secret} is in {log}");
+    }
 }

@@ -7,12 +7,10 @@
 
 mod synthetic_s3;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use cfn_response::Responder;
 use lambda_runtime::{Context, LambdaEvent};
-use s3_cleanup::{Cleanup, s3_client};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -37,18 +35,6 @@ fn scaled_bucket(versions: usize, scale: u32) -> SyntheticS3 {
     };
     let objects = versions / usize::try_from(scale).unwrap();
     SyntheticS3::new(objects, Duration::from_millis(100), Some(limit))
-}
-
-fn cleanup(s3: &SyntheticS3) -> Cleanup {
-    let env = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "111122223333"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
-    let env = BTreeMap::from(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let config = lambda_sdk::sdk_config(&env, s3.connector()).unwrap();
-    let cloudformation = aws_sdk_cloudformation::Client::new(&config);
-    Cleanup::new(s3_client(&env, &config), cloudformation)
 }
 
 fn event() -> Value {
@@ -86,7 +72,7 @@ async fn delete_stack(s3: &SyntheticS3, crashes: &[Option<Duration>]) -> Outcome
         let mut context = Context::default();
         let end = (clock() + TIMEOUT).duration_since(SystemTime::UNIX_EPOCH);
         context.deadline = end.unwrap().as_millis().try_into().unwrap();
-        let cleanup = cleanup(s3);
+        let cleanup = s3.cleanup();
         let attempt = responder.answer(
             LambdaEvent::new(event(), context),
             async |request, deadline| cleanup.handle(request, deadline).await,

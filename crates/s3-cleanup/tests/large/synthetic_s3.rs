@@ -1,6 +1,7 @@
 //! A bucket of any number of objects that takes no memory to speak of: key and place of each are computed, and one bit
 //! says whether it is gone. S3's own limit on deletes can be set. The stack that owns it is being deleted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use s3_cleanup::{Cleanup, s3_client};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -71,6 +73,19 @@ impl SyntheticS3 {
             state: Arc::new(Mutex::new(state)),
             latency,
         }
+    }
+
+    /// The provider, which finds the bucket and nothing else.
+    pub(crate) fn cleanup(&self) -> Cleanup {
+        let env = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "111122223333"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        let env = BTreeMap::from(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let config = lambda_sdk::sdk_config(&env, self.connector()).unwrap();
+        let cloudformation = aws_sdk_cloudformation::Client::new(&config);
+        Cleanup::new(s3_client(&env, &config), cloudformation)
     }
 
     pub(crate) fn connector(&self) -> SharedHttpConnector {
