@@ -1,8 +1,12 @@
-"""Fixtures that all tests share: one local AWS for the session."""
+"""Fixtures that all tests share: one local AWS for the session, and a place for what functions print."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +21,36 @@ FLEET = {
     "now": "2026-01-15T12:00:00Z",
 }
 
+LAST = "test_logs_hold_no_secret.py"
+
+_made_here = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the directory for what functions print, by the variable TEST_LOGS, before any server starts."""
+    if "TEST_LOGS" not in os.environ:
+        os.environ["TEST_LOGS"] = config.stash[_made_here] = tempfile.mkdtemp(prefix="test-logs-")
+    Path(os.environ["TEST_LOGS"]).mkdir(parents=True, exist_ok=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes the directory unless the caller named it."""
+    if directory := config.stash.get(_made_here, None):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Moves the search through all logs behind all that makes them."""
+    items.sort(key=lambda item: item.path.name == LAST)
+
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """The local AWS with the test organization and a small fleet; tests keep apart by names or by accounts."""
+    """The local AWS with the test organization and a small fleet; tests keep apart by names or by accounts.
+
+    Functions print all that they can, and none of it may be a secret.
+    """
     log = tmp_path_factory.mktemp("local_aws") / "server.log"
-    with LocalAws(organization=organization.ORGANIZATION, fleet=FLEET, log_path=log) as server:
+    settings = {"LOCAL_AWS_FUNCTION_LOG_LEVEL": "TRACE"}
+    with LocalAws(organization.ORGANIZATION, FLEET, settings, log_path=log) as server:
         yield server

@@ -69,6 +69,12 @@ def resource(cloudformation: Any, name: str, logical_id: str) -> str:
     return detail["StackResourceDetail"]["PhysicalResourceId"]
 
 
+def refused(*after: str) -> dict[str, Any]:
+    """A resource that AWS refuses to create, after the others are there: all that was done is rolled back."""
+    query = {"Database": "default", "QueryString": "SELECT 1", "WorkGroup": "of-nobody"}
+    return {"Type": "AWS::Athena::NamedQuery", "DependsOn": list(after), "Properties": query}
+
+
 def _body(template: dict[str, Any] | str) -> dict[str, Any]:
     body = template if isinstance(template, str) else json.dumps(template)
     return {"TemplateBody": body, "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]}

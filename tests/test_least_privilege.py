@@ -1,25 +1,23 @@
 """Each grant of the templates is needed: taken away, the failure is the one that AWS shows; given back, all is well.
 
-One central stack in an account of its own, with one member; every test takes one grant away from what is deployed.
+One central stack in an account of its own, with one member; every test takes one grant away from what is deployed. The
+cleanup's role is tried in test_cleanup_lives.py.
 """
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 import stacks
-from deployment import MEMBER_STACK, Central, Members, object_versions, wait_for
+from deployment import MEMBER_STACK, Central, Members, wait_for
+from grants import Policy, replaced, role_without
 from local_aws.server import LocalAws
 from organization import HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS, SYNC_PREFIX
 
 MEMBER = MEMBER_ACCOUNTS[0]
-Policy = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -36,47 +34,6 @@ def members(central: Central) -> Iterator[Members]:
     members = Members(central, accounts=[MEMBER], regions=[HOME_REGION], stack_name=f"{MEMBER_STACK}-guarded")
     yield members
     members.delete()
-
-
-def without(policy: Policy, action: str) -> Policy:
-    """The policy with the action gone from every statement that allows it. Fails if no statement does."""
-    policy = copy.deepcopy(policy)
-    kept, removed = [], 0
-    for statement in policy["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        left = [each for each in actions if each != action or statement["Effect"] == "Deny"]
-        removed += len(actions) - len(left)
-        if left:
-            kept.append({**statement, "Action": left})
-    assert removed, f"no statement allows {action}"
-    return {**policy, "Statement": kept}
-
-
-@contextmanager
-def replaced(policy: Policy, put: Callable[[Policy], Any], action: str) -> Iterator[None]:
-    """Takes the action out of a policy for the length of the block."""
-    put(without(policy, action))
-    try:
-        yield
-    finally:
-        put(policy)
-
-
-@contextmanager
-def role_without(central: Central, account: str, role: str, action: str) -> Iterator[None]:
-    """Takes the action out of whichever inline policy of the role allows it."""
-    iam = central.server.client("iam", account)
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        if action in json.dumps(policy):
-
-            def put(new: Policy, name: str = name) -> None:
-                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(new))
-
-            with replaced(policy, put, action):
-                yield
-            return
-    raise AssertionError(f"no policy of {role} allows {action}")
 
 
 def make_sync(central: Central, account: str) -> None:
@@ -135,9 +92,14 @@ def test_the_member_functions_own_grants(central: Central, members: Members, act
     members.deploy()
     cloudformation = central.server.client("cloudformation", MEMBER, HOME_REGION)
     role = stacks.resource(cloudformation, members.stack_name, "ResourceDataSyncLambdaRole")
-    with role_without(central, MEMBER, role, action), pytest.raises(RuntimeError, match=f"perform: {action}"):
+    with (
+        role_without(central.server.client("iam", MEMBER), role, action),
+        pytest.raises(RuntimeError, match=f"perform: {action}"),
+    ):
         members.delete()
     assert len(list(members.syncs())) == (1 if action == "ssm:DeleteResourceDataSync" else 0)
+    members.delete()
+    assert list(members.syncs()) == []
 
 
 @pytest.mark.parametrize("action", ["s3:ListBucket", "s3:GetObject", "kms:Decrypt", "glue:CreateTable"])
@@ -146,7 +108,7 @@ def test_the_crawler_fails_without_a_grant_of_its_role(central: Central, members
     members.wait_for_data()
     role = central.resource("GlueCrawlerRole")
     with (
-        role_without(central, central.account, role, action),
+        role_without(central.client("iam"), role, action),
         pytest.raises(RuntimeError, match=r"not authorized|Access ?Denied"),
     ):
         central.crawl()
@@ -157,7 +119,7 @@ def test_the_crawler_fails_without_a_grant_of_its_role(central: Central, members
 def test_the_column_deleter_fails_without_a_grant_of_its_role(central: Central, members: Members, action: str) -> None:
     members.deploy()
     members.wait_for_data()
-    with role_without(central, central.account, central.resource("DeleteGlueTableColumnFunctionRole"), action):
+    with role_without(central.client("iam"), central.resource("DeleteGlueTableColumnFunctionRole"), action):
         central.crawl()
         wait_for(lambda: f"perform: {action}" in deleter_log(central), 30, f"no {action} in the function's log")
         assert "resourcetype" in central.columns("aws_instanceinformation")
@@ -188,21 +150,6 @@ def test_the_column_deleter_is_not_invoked_without_the_permission(central: Centr
     central.crawl()
     central.wait_for_repair()
     forget_tables(central)
-
-
-@pytest.mark.parametrize("action", ["s3:ListBucketVersions", "s3:DeleteObjectVersion"])
-def test_the_stack_keeps_its_buckets_when_the_cleanup_is_denied_and_goes_when_it_is_not(
-    local_aws: LocalAws, action: str
-) -> None:
-    central = Central(local_aws, account="777777777777")
-    central.deploy()
-    central.client("s3").put_object(Bucket=central.sync_bucket, Key="left behind", Body=b"1")
-    with role_without(central, central.account, central.resource("S3CleanupLambdaExecutionRole"), action):
-        with pytest.raises(RuntimeError, match=rf"S3Cleanup: .*{action}"):
-            central.delete()
-        assert object_versions(local_aws, central.sync_bucket, central.account) == 1
-    central.delete()
-    assert object_versions(local_aws, central.sync_bucket, central.account) == -1
 
 
 def deleter_log(central: Central) -> str:

@@ -14,6 +14,7 @@ from ministack.services import iam as iam_service
 from ministack.services import s3 as s3_service
 
 import organization
+import stacks
 from local_aws.authorization import role_may
 from local_aws.server import LocalAws
 
@@ -55,14 +56,16 @@ def put_policy(s3: Any, bucket: str, **statement: Any) -> None:
     s3.put_bucket_policy(Bucket=bucket, Policy=policy(defaults | statement))
 
 
-def role_session(aws: LocalAws, account: str, *statements: dict[str, Any], path: str = "/") -> tuple[str, Any]:
-    """The ARN of a new role and S3 for a session of it named `test`."""
+def role_session(
+    aws: LocalAws, account: str, *statements: dict[str, Any], path: str = "/", service: str = "s3"
+) -> tuple[str, Any]:
+    """The ARN of a new role and a service's client for a session of it named `test`."""
     iam, name = aws.client("iam", account), f"authorization-{next(_numbers)}"
     trust = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}
     arn = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="grants", PolicyDocument=policy(*statements))
     session = aws.client("sts", account).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    return arn, aws.client_for("s3", session)
+    return arn, aws.client_for(service, session)
 
 
 ALLOW_S3 = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
@@ -237,3 +240,49 @@ class TestRole:
             f"is not authorized to perform: glue:GetDatabase on resource: {catalog} "
             "because no identity-based policy allows the glue:GetDatabase action"
         )
+
+
+@pytest.fixture(scope="module")
+def stack_ids(local_aws: LocalAws) -> list[str]:
+    """Two stacks of a tagged bucket each."""
+    cloudformation = local_aws.client("cloudformation", OWNER)
+    tags = [{"Key": "patch-reporting:empty-on-delete", "Value": "true"}, {"Key": "Team", "Value": "Ops"}]
+    for name in ("asked-own", "asked-other"):
+        bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name, "Tags": tags}}
+        assert stacks.create(cloudformation, name, {"Resources": {"Bucket": bucket}}) == "CREATE_COMPLETE"
+    return [stack["StackId"] for stack in cloudformation.describe_stacks()["Stacks"][:2]]
+
+
+class TestWhatTheCleanupAsksFor:
+    """The stack's status and the buckets' tags, by a role that is allowed just these."""
+
+    def test_the_one_stack_that_the_role_may_see(self, local_aws: LocalAws, stack_ids: list[str]) -> None:
+        own, other = stack_ids
+        grant = {"Effect": "Allow", "Action": "cloudformation:DescribeStacks", "Resource": own}
+        _, role = role_session(local_aws, OWNER, grant, service="cloudformation")
+        assert role.describe_stacks(StackName=own)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+        code, message = refusal(lambda: role.describe_stacks(StackName=other))
+        assert code == "AccessDenied"
+        assert "is not authorized to perform: cloudformation:DescribeStacks" in message
+        assert refusal(role.describe_stacks)[0] == "AccessDenied"
+
+    @pytest.mark.usefixtures("stack_ids")
+    def test_the_tags_of_the_buckets_that_the_role_may_read(self, local_aws: LocalAws, bucket: str) -> None:
+        buckets = ["arn:aws:s3:::asked-own", f"arn:aws:s3:::{bucket}"]
+        grant = {"Effect": "Allow", "Action": "s3:GetBucketTagging", "Resource": buckets}
+        _, role = role_session(local_aws, OWNER, grant)
+        tags = {tag["Key"]: tag["Value"] for tag in role.get_bucket_tagging(Bucket="asked-own")["TagSet"]}
+        # CloudFormation adds tags of its own.
+        assert {key: value for key, value in tags.items() if not key.startswith("aws:")} == {
+            "patch-reporting:empty-on-delete": "true",
+            "Team": "Ops",
+        }
+        assert refusal(lambda: role.get_bucket_tagging(Bucket=bucket)) == (
+            "NoSuchTagSet",
+            "The TagSet does not exist",
+        )
+        code, message = refusal(lambda: role.get_bucket_tagging(Bucket="asked-other"))
+        assert code == "AccessDenied"
+        assert "is not authorized to perform: s3:GetBucketTagging" in message
+        code, _ = refusal(lambda: role.get_bucket_tagging(Bucket="asked-own", ExpectedBucketOwner=STRANGER))
+        assert code == "AccessDenied"

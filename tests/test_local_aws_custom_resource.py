@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,9 +19,12 @@ from local_aws.server import LocalAws
 ACCOUNT = "300000000001"
 REGION = "eu-west-1"
 
-# Does what its property Plan says for the request type, and logs each request with the statuses of its PUTs.
+# Does what its property Plan says for the request type, and logs each request with the statuses of its PUTs and, if
+# told to look, the status of its stack. Of the response URL it logs all but the signature, and of that the length.
 FUNCTION = """
-import json, os, tempfile, urllib.error, urllib.request
+import boto3, json, os, tempfile, urllib.error, urllib.parse, urllib.request
+
+cloudformation = boto3.client("cloudformation")
 
 def put(url, body, headers):
     request = urllib.request.Request(url, body.encode(), {"Content-Type": "", **headers}, method="PUT")
@@ -34,6 +39,14 @@ def handler(event, context):
     with open(attempts, "a") as file:
         file.write("x")
     attempt = os.path.getsize(attempts)
+    if attempt > 1:
+        plan = plan.get("again", plan)
+    seen = None
+    if plan.get("look"):
+        try:
+            seen = cloudformation.describe_stacks(StackName=event["StackId"])["Stacks"][0]["StackStatus"]
+        except Exception as error:
+            seen = str(error)
     statuses = []
     if attempt > plan.get("errors", 0) and not plan.get("silent"):
         answer = {
@@ -51,10 +64,17 @@ def handler(event, context):
         statuses.append(put(event["ResponseURL"], body, {}))
         if "later" in plan:
             statuses.append(put(event["ResponseURL"], json.dumps({**answer, **plan["later"]}), {}))
-    print("REQUEST " + json.dumps({**event, "Attempt": attempt, "Statuses": statuses}))
+    url, _, query = event["ResponseURL"].partition("?")
+    query = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+    query["X-Amz-Signature"] = len(query["X-Amz-Signature"])
+    logged = {"ResponseURL": url, "Query": query, "Attempt": attempt, "Statuses": statuses, "Seen": seen}
+    print("REQUEST " + json.dumps({**event, **logged}))
     if attempt <= plan.get("errors", 0):
         raise RuntimeError("planned")
 """
+
+# The stacks whose status the function may see.
+SEEN = {"Fn::Sub": "arn:aws:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/seen-*"}
 
 FUNCTION_TEMPLATE: dict[str, Any] = {
     "Resources": {
@@ -81,7 +101,12 @@ FUNCTION_TEMPLATE: dict[str, Any] = {
                                     "Effect": "Allow",
                                     "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                                     "Resource": {"Fn::GetAtt": ["Logs", "Arn"]},
-                                }
+                                },
+                                {
+                                    "Effect": "Allow",
+                                    "Action": "cloudformation:DescribeStacks",
+                                    "Resource": SEEN,
+                                },
                             ],
                         },
                     }
@@ -141,13 +166,20 @@ class Provider:
         return found
 
 
-@pytest.fixture(scope="module")
-def provider(local_aws: LocalAws) -> Iterator[Provider]:
-    cloudformation = local_aws.client("cloudformation", ACCOUNT, REGION)
+@contextmanager
+def provider_in(server: LocalAws) -> Iterator[Provider]:
+    """The function, deployed on the server."""
+    cloudformation = server.client("cloudformation", ACCOUNT, REGION)
     assert stacks.create(cloudformation, "provider", FUNCTION_TEMPLATE) == "CREATE_COMPLETE"
     arn = stacks.outputs(cloudformation, "provider")["Arn"]
-    yield Provider(cloudformation, local_aws.client("logs", ACCOUNT, REGION), arn)
+    yield Provider(cloudformation, server.client("logs", ACCOUNT, REGION), arn)
     assert stacks.delete(cloudformation, "provider") == "DELETE_COMPLETE"
+
+
+@pytest.fixture(scope="module")
+def provider(local_aws: LocalAws) -> Iterator[Provider]:
+    with provider_in(local_aws) as provider:
+        yield provider
 
 
 def test_the_request_and_its_answer(provider: Provider) -> None:
@@ -170,13 +202,13 @@ def test_the_request_and_its_answer(provider: Provider) -> None:
 
     url = urlsplit(request["ResponseURL"])
     assert url.path.startswith("/cloudformation-custom-resource-response-euwest1/arn%3Aaws%3Acloudformation%3A")
-    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    query = request["Query"]
     assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     assert query["X-Amz-Credential"].endswith(f"/{REGION}/s3/aws4_request")
     assert query["X-Amz-Expires"] == "7200"
     assert query["X-Amz-SignedHeaders"] == "host"
     assert time.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
-    assert len(query["X-Amz-Signature"]) == 64
+    assert query["X-Amz-Signature"] == 64
 
     assert stacks.delete(provider.cloudformation, "request") == "DELETE_COMPLETE"
     delete = provider.wait_for_requests("request", 2)[-1]
@@ -383,6 +415,123 @@ def test_a_resource_that_an_update_fails_to_add_is_deleted(provider: Provider) -
     assert requests[-1]["PhysicalResourceId"] == "half-made"
 
 
+LOOK = {"look": True}
+
+
+def deletions_seen(provider: Provider, stack: str, requests: int) -> list[tuple[str, str, str]]:
+    """Logical id, physical id and the stack's status in the function's eyes, of each Delete of the stack so far."""
+    return [
+        (request["LogicalResourceId"], request["PhysicalResourceId"], request["Seen"])
+        for request in provider.wait_for_requests(stack, requests)
+        if request["RequestType"] == "Delete"
+    ]
+
+
+class TestTheStatusThatADeleteSees:
+    def test_of_a_stack_that_is_deleted(self, provider: Provider) -> None:
+        assert stacks.create(provider.cloudformation, "seen-deleted", provider.template({"Delete": LOOK})) == (
+            "CREATE_COMPLETE"
+        )
+        assert stacks.delete(provider.cloudformation, "seen-deleted") == "DELETE_COMPLETE"
+        assert deletions_seen(provider, "seen-deleted", 2) == [("Thing", "first", "DELETE_IN_PROGRESS")]
+
+    def test_of_a_stack_whose_creation_is_rolled_back(self, provider: Provider) -> None:
+        template = provider.template({"Delete": LOOK})
+        template["Resources"]["Bad"] = stacks.refused("Thing")
+        assert stacks.create(provider.cloudformation, "seen-created", template) == "ROLLBACK_COMPLETE"
+        assert deletions_seen(provider, "seen-created", 2) == [("Thing", "first", "ROLLBACK_IN_PROGRESS")]
+
+    def test_of_an_update_that_removes_the_resource(self, provider: Provider) -> None:
+        template = provider.template({"Delete": LOOK})
+        template["Resources"]["Other"] = {"Type": "AWS::SQS::Queue"}
+        del template["Outputs"]
+        assert stacks.create(provider.cloudformation, "seen-removed", template) == "CREATE_COMPLETE"
+        del template["Resources"]["Thing"]
+        assert stacks.update(provider.cloudformation, "seen-removed", template) == "UPDATE_COMPLETE"
+        seen = deletions_seen(provider, "seen-removed", 2)
+        assert seen == [("Thing", "first", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")]
+
+    def test_of_an_update_that_renames_the_resource(self, provider: Provider) -> None:
+        template = provider.template({"Delete": LOOK})
+        del template["Outputs"]
+        assert stacks.create(provider.cloudformation, "seen-renamed", template) == "CREATE_COMPLETE"
+        template["Resources"]["Renamed"] = template["Resources"].pop("Thing")
+        assert stacks.update(provider.cloudformation, "seen-renamed", template) == "UPDATE_COMPLETE"
+        seen = deletions_seen(provider, "seen-renamed", 3)
+        assert seen == [("Thing", "first", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")]
+
+    def test_of_an_update_that_replaces_the_resource(self, provider: Provider) -> None:
+        assert stacks.create(provider.cloudformation, "seen-replaced", provider.template({"Delete": LOOK})) == (
+            "CREATE_COMPLETE"
+        )
+        template = provider.template({"Update": {"answer": {"PhysicalResourceId": "second"}}, "Delete": LOOK})
+        assert stacks.update(provider.cloudformation, "seen-replaced", template) == "UPDATE_COMPLETE"
+        seen = deletions_seen(provider, "seen-replaced", 3)
+        assert seen == [("Thing", "first", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")]
+
+    def test_of_the_rollback_of_an_update_that_added_the_resource(self, provider: Provider) -> None:
+        template: dict[str, Any] = {"Resources": {"Other": {"Type": "AWS::SQS::Queue"}}}
+        assert stacks.create(provider.cloudformation, "seen-added", template) == "CREATE_COMPLETE"
+        template["Resources"] |= provider.template({"Delete": LOOK})["Resources"] | {"Bad": stacks.refused("Thing")}
+        assert stacks.update(provider.cloudformation, "seen-added", template) == "UPDATE_ROLLBACK_COMPLETE"
+        seen = deletions_seen(provider, "seen-added", 2)
+        assert seen == [("Thing", "first", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")]
+
+    def test_of_the_rollback_of_an_update_that_renamed_the_resource(self, provider: Provider) -> None:
+        template = provider.template({"Delete": LOOK})
+        del template["Outputs"]
+        assert stacks.create(provider.cloudformation, "seen-unrenamed", template) == "CREATE_COMPLETE"
+        renamed = template["Resources"].pop("Thing")
+        template["Resources"] |= {"Renamed": renamed, "Bad": stacks.refused("Renamed")}
+        assert stacks.update(provider.cloudformation, "seen-unrenamed", template) == "UPDATE_ROLLBACK_COMPLETE"
+        seen = deletions_seen(provider, "seen-unrenamed", 3)
+        assert seen == [("Renamed", "first", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")]
+
+    def test_of_the_rollback_of_an_update_that_replaced_the_resource(self, provider: Provider) -> None:
+        assert stacks.create(provider.cloudformation, "seen-unreplaced", provider.template({"Delete": LOOK})) == (
+            "CREATE_COMPLETE"
+        )
+        template = provider.template({"Update": {"answer": {"PhysicalResourceId": "second"}}, "Delete": LOOK})
+        template["Resources"]["Bad"] = stacks.refused("Thing")
+        assert stacks.update(provider.cloudformation, "seen-unreplaced", template) == "UPDATE_ROLLBACK_COMPLETE"
+        seen = deletions_seen(provider, "seen-unreplaced", 3)
+        assert seen == [("Thing", "second", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")]
+        assert stacks.outputs(provider.cloudformation, "seen-unreplaced")["Id"] == "first"
+
+    def test_of_a_rollback_that_itself_replaces_the_resource(self, provider: Provider) -> None:
+        back = {"Update": {"answer": {"PhysicalResourceId": "third"}}, "Delete": LOOK}
+        assert stacks.create(provider.cloudformation, "seen-moved", provider.template(back)) == "CREATE_COMPLETE"
+        template = provider.template({"Delete": LOOK}, Size="2")
+        template["Resources"]["Bad"] = stacks.refused("Thing")
+        assert stacks.update(provider.cloudformation, "seen-moved", template) == "UPDATE_ROLLBACK_COMPLETE"
+        seen = deletions_seen(provider, "seen-moved", 4)
+        assert seen == [("Thing", "first", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")]
+        history = [(logical, status) for logical, status, _ in stacks.events(provider.cloudformation, "seen-moved")]
+        assert history[-4:] == [
+            ("seen-moved", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"),
+            ("Thing", "DELETE_IN_PROGRESS"),
+            ("Thing", "DELETE_COMPLETE"),
+            ("seen-moved", "UPDATE_ROLLBACK_COMPLETE"),
+        ]
+        assert stacks.resource(provider.cloudformation, "seen-moved", "Thing") == "third"
+
+    def test_is_not_told_to_a_role_that_may_not_describe_the_stack(self, provider: Provider) -> None:
+        template = provider.template({"Create": LOOK})
+        assert stacks.create(provider.cloudformation, "unseen", template) == "CREATE_COMPLETE"
+        [create] = provider.wait_for_requests("unseen", 1)
+        assert "is not authorized to perform: cloudformation:DescribeStacks" in create["Seen"]
+
+
+def test_the_service_token_cannot_be_modified(local_aws: LocalAws, provider: Provider) -> None:
+    assert stacks.create(provider.cloudformation, "token", provider.template({})) == "CREATE_COMPLETE"
+    template = provider.template({}, Size="2")
+    template["Resources"]["Thing"]["Properties"]["ServiceToken"] = provider.arn + "-of-another-name"
+    assert stacks.update(provider.cloudformation, "token", template) == "UPDATE_ROLLBACK_COMPLETE"
+    reason = stacks.reason(provider.cloudformation, "token", "Thing", "UPDATE_FAILED")
+    assert reason == "Modifying service token is not allowed."
+    assert [request["RequestType"] for request in provider.wait_for_requests("token", 1)] == ["Create"]
+
+
 def test_a_failed_delete_leaves_the_resource_in_the_stack(provider: Provider) -> None:
     template = provider.template({"Delete": {"answer": {"Status": "FAILED", "Reason": "still in use"}}})
     assert stacks.create(provider.cloudformation, "stuck", template) == "CREATE_COMPLETE"
@@ -419,3 +568,21 @@ def test_whoever_makes_the_stack_must_be_allowed_to_invoke_the_function(
         assert stacks.reason(cloudformation, stack, "Thing", "CREATE_FAILED").startswith(
             f"User: {arn} is not authorized to perform: lambda:InvokeFunction on resource: {provider.arn}"
         )
+
+
+def test_each_event_is_delivered_again_and_the_answers_are_compared() -> None:
+    with LocalAws(extra_env={"LOCAL_AWS_REPEAT_EVENTS": "1"}) as server, provider_in(server) as provider:
+        for name, again in (
+            ("same", {"answer": {"Reason": "said otherwise"}}),
+            ("other-id", {"answer": {"PhysicalResourceId": "second"}}),
+            ("other-status", {"answer": {"Status": "FAILED", "Reason": "exists already"}}),
+            ("other-data", {"answer": {"Data": {"Colour": "red"}}}),
+        ):
+            template = provider.template({"Create": {"again": again}})
+            assert stacks.create(provider.cloudformation, name, template) == "CREATE_COMPLETE"
+            assert stacks.outputs(provider.cloudformation, name)["Id"] == "first"
+            create, repeated = provider.wait_for_requests(name, 2)
+            assert create["RequestId"] == repeated["RequestId"]
+        log = server.log_path.read_text()
+    found = re.findall(r"repeated event: Create of Thing in arn:\S+:stack/([a-z-]+)/\S+: (\w+) answer", log)
+    assert found == [("same", "same"), ("other-id", "other"), ("other-status", "other"), ("other-data", "other")]

@@ -6,6 +6,8 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +34,19 @@ GROUP = {"Fn::GetAtt": ["Logs", "Arn"]}
 
 
 @pytest.fixture(scope="module")
+def local_aws() -> Iterator[LocalAws]:
+    """A server of its own, which leaves the functions the level of their configuration."""
+    with LocalAws() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def code(local_aws: LocalAws) -> dict[str, str]:
+    return put_code(local_aws)
+
+
+def put_code(local_aws: LocalAws) -> dict[str, str]:
+    """Puts the bootstrap's package into a bucket; returns the function's property Code."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         bootstrap = zipfile.ZipInfo("bootstrap")
@@ -135,3 +149,19 @@ def test_a_missing_group_is_made_only_if_the_role_may(
     name, _ = invoke(local_aws, f"logs-group-{made}".lower(), code, actions, resource="*")
     groups = local_aws.client("logs", ACCOUNT, REGION).describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")
     assert [group["logGroupName"] for group in groups["logGroups"]] == ([f"/aws/lambda/{name}"] if made else [])
+
+
+def test_the_servers_level_goes_for_every_function_and_all_that_they_print_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_LOGS", str(tmp_path))
+    with LocalAws(extra_env={"LOCAL_AWS_FUNCTION_LOG_LEVEL": "TRACE"}) as server:
+        logging = {"LogGroup": {"Ref": "Logs"}, "LogFormat": "JSON", "ApplicationLogLevel": "WARN"}
+        actions = ["logs:CreateLogStream"]  # not enough for CloudWatch Logs
+        name, variables = invoke(server, "logs-kept", put_code(server), actions, logging=logging)
+        assert variables["AWS_LAMBDA_LOG_LEVEL"] == "TRACE"
+        [kept] = tmp_path.iterdir()
+        assert kept.name == f"functions-{server.pid}.log"
+        heading, line = kept.read_text().splitlines()
+        assert f":function:{name} " in heading
+        assert line == "hello from the function"

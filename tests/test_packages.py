@@ -12,6 +12,9 @@ import pytest
 
 from deployment import ROOT
 
+# A larger package takes longer to start; growth has to be a decision.
+MAX_PACKAGE_BYTES = 3_000_000
+
 FUNCTIONS = ["glue-column-deleter", "org-resource-data-sync", "s3-cleanup"]
 BUILD = ROOT / "scripts" / "build"
 
@@ -49,6 +52,11 @@ def test_a_package_holds_one_executable_with_fixed_times(function: str) -> None:
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
         assert entry.external_attr >> 16 == 0o100755
         assert package.read(entry)[:4] == b"\x7fELF"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_package_is_small(function: str) -> None:
+    assert (ROOT / "target" / "lambda" / function / "bootstrap.zip").stat().st_size <= MAX_PACKAGE_BYTES
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

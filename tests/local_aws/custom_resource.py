@@ -5,18 +5,25 @@ that the function PUTs to a presigned S3 URL; the first one counts, and it is ch
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 A resource whose Create failed is part of the rollback: it gets a Delete with the physical id of the FAILED answer.
+An update can't give a resource another ServiceToken; it fails before anybody is asked:
+https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/802
 
-MiniStack waits for the function, ignores its retries, checks nothing of the answer and sends no such Delete.
+Lambda delivers an event at least once. With LOCAL_AWS_REPEAT_EVENTS=1 each event is delivered again, see `repeat`:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+
+MiniStack waits for the function, ignores its retries, checks nothing of the answer, sends no such Delete, and lets the
+ServiceToken change.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import logging
 import os
+import queue
 import secrets
 import string
-import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -45,6 +52,11 @@ DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600
 # As seen in the events that CloudFormation sends.
 URL_VALID_SECONDS = 7200
 
+# How long a repeated event's answer is waited for.
+REPEATED_ANSWER_SECONDS = 10
+
+logger = logging.getLogger(__name__)
+
 # CloudFormation's own access key, made up for each process.
 _SIGNER = Credentials(
     "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16)), secrets.token_urlsafe(30)
@@ -57,12 +69,11 @@ class Failed(Exception):
 
 @dataclass
 class _Pending:
-    """A response URL that was given out, and the first answer that came to it."""
+    """A response URL that was given out, and the answers that came to it, of which the first counts."""
 
     query: dict[str, str]
     expires: float
-    body: bytes | None = None
-    answered: threading.Event = field(default_factory=threading.Event)
+    answers: queue.Queue[bytes] = field(default_factory=queue.Queue)
 
 
 _pending: dict[str, _Pending] = {}  # by the path of the URL, decoded
@@ -82,6 +93,8 @@ def invoke(
 
     Called in a thread of its own, with the arguments of MiniStack's function that it replaces. Raises `Failed`.
     """
+    if old_props is not None and _changes_token(old_props, props):
+        raise Failed("Modifying service token is not allowed.")
     # Until an answer says otherwise a new resource goes by an id of CloudFormation's making.
     suffix = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(12))
     created_id = f"{stack_name}-{logical_id}-{suffix}"
@@ -102,13 +115,17 @@ def invoke(
     }
     _invoke_function(str(props.get("ServiceToken", "")), event)
     try:
-        if not pending.answered.wait(timeout):
+        try:
+            body = pending.answers.get(timeout=timeout)
+        except queue.Empty:
             raise Failed(
                 "CloudFormation did not receive a response from your Custom Resource. Please check your logs for "
                 f"requestId [{request_id}]. If you are using the Python cfn-response module, you may need to update "
                 "your Lambda function code so that CloudFormation can attach the updated version."
-            )
-        answer = read_answer(pending.body or b"", event)
+            ) from None
+        if os.environ.get("LOCAL_AWS_REPEAT_EVENTS") == "1":
+            repeat(event, body, pending.answers)
+        answer = read_answer(body, event)
         created_id = answer["PhysicalResourceId"]
         if answer["Status"] == "FAILED":
             raise Failed(
@@ -120,6 +137,32 @@ def invoke(
             _keep_failed_create(stack_name, stack_id, logical_id, resource_type, created_id, props)
         raise
     return answer["PhysicalResourceId"], answer.get("Data") or {}
+
+
+def repeat(event: dict[str, Any], first: bytes, answers: queue.Queue[bytes]) -> None:
+    """Delivers an answered event again, and logs in one line whether its answer is the first one's again.
+
+    What must be the same is the status, the physical id and `Data`. The stack goes on with the first answer.
+    """
+    _invoke_function(event["ServiceToken"], event)
+    request = f"{event['RequestType']} of {event['LogicalResourceId']} in {event['StackId']}"
+    try:
+        second = answers.get(timeout=REPEATED_ANSWER_SECONDS)
+    except queue.Empty:
+        logger.warning("repeated event: %s: no answer", request)
+        return
+    if _essence(first) == _essence(second):
+        logger.info("repeated event: %s: same answer", request)
+    else:
+        logger.warning("repeated event: %s: other answer: first %r, then %r", request, first, second)
+
+
+def _essence(body: bytes) -> Any:
+    try:
+        answer = json.loads(body)
+        return answer["Status"], answer["PhysicalResourceId"], answer.get("Data")
+    except (ValueError, KeyError, TypeError):
+        return body
 
 
 def read_answer(body: bytes, request: dict[str, Any]) -> dict[str, Any]:
@@ -181,9 +224,7 @@ def put_answer(path: str, headers: dict[str, str], query: dict[str, list[str]], 
         )
     if time.time() > pending.expires:
         return _refused("AccessDenied", "Request has expired")
-    if not pending.answered.is_set():
-        pending.body = body
-        pending.answered.set()
+    pending.answers.put(body)
     return 200, {"x-amz-request-id": uuid.uuid4().hex[:16].upper()}, b""
 
 
@@ -229,6 +270,10 @@ def _invoke_function(service_token: str, event: dict[str, Any]) -> None:
     if caller and (denial := authorization.principal_may(caller, "lambda:InvokeFunction", service_token)):
         raise Failed(f"{denial.message} (Service: Lambda, Status Code: 403)")
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
+
+
+def _changes_token(old_props: dict[str, Any], props: dict[str, Any]) -> bool:
+    return old_props.get("ServiceToken") != props.get("ServiceToken")
 
 
 def _keep_failed_create(
@@ -283,6 +328,11 @@ def install() -> None:
         record = stack.get("_resources", {}).get(failed_id, {})
         if record.get("ResourceStatus") == "CREATE_FAILED" and failed_id not in operation["created"]:
             operation = {**operation, "created": [*operation["created"], failed_id]}
+        if failed_update := operation.get("failed_update"):
+            logical_id, resource_type, physical_id, applied, previous, _ = failed_update
+            if applied is not None and _changes_token(previous, applied):
+                # The function was not asked to update, so there is nothing to take back.
+                operation = {**operation, "failed_update": [logical_id, resource_type, physical_id, None, None, None]}
         await roll_back(stack_name, stack_id, stack, operation, reason_override)
 
     app._handle_post_body_shortcuts = shortcut

@@ -8,19 +8,28 @@
 - With LogFormat JSON Lambda's own lines are JSON, and the function is told so:
   https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
 
-MiniStack tells a function of a stream that does not exist, asks for no permission, and knows no JSON.
+MiniStack tells a function of a stream that does not exist, asks for no permission, knows no JSON, and keeps the last
+10,000 lines of an invocation.
+
+Two variables are for tests of what functions print. LOCAL_AWS_FUNCTION_LOG_LEVEL is the level of every function that
+logs JSON, whatever its configuration says. TEST_LOGS names a directory; all that functions print is appended to the
+file `functions-<pid of the server>.log` in it, whatever their roles allow.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch_logs, lambda_svc
 
@@ -29,6 +38,11 @@ from local_aws.authorization import role_may
 Config = dict[str, Any]
 
 logger = logging.getLogger(__name__)
+
+# More than any function of ours prints at TRACE in one invocation.
+MAX_LINES = 1_000_000
+
+_kept = threading.Lock()
 
 # MiniStack keeps an environment for each version of a function, so a stream for each is one for each environment.
 _streams: dict[tuple[str, str], str] = {}
@@ -43,7 +57,8 @@ def environment(config: Config) -> dict[str, str]:
         "AWS_LAMBDA_LOG_FORMAT": given.get("LogFormat", "Text"),
     }
     if variables["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
-        variables["AWS_LAMBDA_LOG_LEVEL"] = given.get("ApplicationLogLevel", "INFO")
+        level = os.environ.get("LOCAL_AWS_FUNCTION_LOG_LEVEL")
+        variables["AWS_LAMBDA_LOG_LEVEL"] = level or given.get("ApplicationLogLevel", "INFO")
     return variables
 
 
@@ -58,6 +73,7 @@ def write(
 ) -> None:
     """Writes an invocation's lines, or says in the server's own log why the role may not."""
     config = function.get("config") or function
+    _keep(config, request_id, text)
     group, stream = _group(config), _stream(config)
     if refusal := _refusal(config, group, stream):
         logger.warning("no logs of %s: %s\n%s", config["FunctionName"], refusal, text)
@@ -69,6 +85,14 @@ def write(
     now = int(time.time() * 1000)
     events = [{"timestamp": now, "message": line} for line in _lines(config, request_id, text, error, duration_ms)]
     cloudwatch_logs._put_log_events({"logGroupName": group, "logStreamName": stream, "logEvents": events})
+
+
+def _keep(config: Config, request_id: str, text: str) -> None:
+    if not (directory := os.environ.get("TEST_LOGS")):
+        return
+    path = Path(directory, f"functions-{os.getpid()}.log")
+    with _kept, path.open("a") as file:
+        file.write(f"--- {config['FunctionArn']} {request_id}\n{text}\n")
 
 
 def _lines(config: Config, request_id: str, text: str, error: bool, duration_ms: int) -> Iterator[str]:
@@ -116,6 +140,7 @@ def _refusal(config: Config, group: str, stream: str) -> str | None:
 
 def install() -> None:
     """Replaces MiniStack's writing of logs and completes the variables of `provided` runtimes."""
+    lambda_runtime._PROVIDED_LOG_MAX_LINES = MAX_LINES
     worker_env = lambda_svc._provided_worker_env
     lambda_svc._provided_worker_env = lambda config, code_dir, port: {
         **worker_env(config, code_dir, port),

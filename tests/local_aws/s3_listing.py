@@ -7,11 +7,16 @@
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 
 MiniStack returns pages of any size, loses the rest of a key's versions when the marker is gone, and does not encode.
+
+LOCAL_AWS_LIST_VERSIONS_SECONDS makes a bucket of some thousand objects a large one: it is how long each page of
+ListObjectVersions takes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -150,6 +155,16 @@ def _capped(list_objects: Callable[[str, Query], tuple]) -> Callable[[str, Query
 
 def install() -> None:
     """Replaces the listing of versions and caps the other listings."""
+    serve_s3, seconds = s3.handle_request, float(os.environ.get("LOCAL_AWS_LIST_VERSIONS_SECONDS", "0"))
+
+    async def serve(
+        method: str, path: str, headers: dict, body: bytes, query_params: dict, *args: Any, **options: Any
+    ) -> tuple:
+        if "versions" in query_params:
+            await asyncio.sleep(seconds)
+        return await serve_s3(method, path, headers, body, query_params, *args, **options)
+
+    s3.handle_request = serve
     s3._list_object_versions = list_object_versions
     s3._list_objects_v1 = _capped(s3._list_objects_v1)
     s3._list_objects_v2 = _capped(s3._list_objects_v2)

@@ -55,7 +55,7 @@ SERVICES = (
 
 # The server, and every Lambda function that it runs, sees these of the caller's variables and no others: no
 # profile, proxy or credential of the user's may take a function to the real AWS.
-INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LOCAL_AWS_TIME_SCALE")
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LOCAL_AWS_TIME_SCALE", "TEST_LOGS")
 
 
 class LocalAws:
@@ -63,7 +63,7 @@ class LocalAws:
 
     organization: {"Id", "MasterAccountId", "Accounts": [...]}, or None for accounts that belong to none.
     fleet: {"seed", "accounts", "regions", "nodes", "now"}, or None for accounts without managed nodes.
-    extra_env: further variables of the server process, such as LOCAL_AWS_TIME_SCALE.
+    extra_env: further variables of the server process, such as LOCAL_AWS_TIME_SCALE; the modules' heads tell of them.
     log_path: where the server's output goes; by default into a file that is removed with the server.
     keep: leaves the server running when the block ends without an exception (`pid` says which process to end).
 
