@@ -75,8 +75,9 @@ pub(crate) struct UploadPage {
 /// What became of a delete of several versions.
 #[derive(Debug)]
 pub(crate) enum Deletion {
-    /// All are gone but those that S3 refused one by one.
-    Done(Vec<(Version, Refusal)>),
+    /// All are gone but those that S3 refused one by one. A version that can't be told from S3's words is none of
+    /// those that were sent.
+    Done(Vec<(Option<Version>, Refusal)>),
     /// It was too much for S3 at the moment.
     SlowDown,
 }
@@ -111,6 +112,11 @@ impl CallError {
             error: error.into(),
         })
     }
+}
+
+/// Whether S3 says with this error code that what is to be deleted is not there.
+fn is_gone(code: Option<&str>) -> bool {
+    matches!(code, Some("NoSuchKey" | "NoSuchVersion"))
 }
 
 /// Whether S3 says with this error code that the bucket is in another Region. It says so in two ways, by the Region
@@ -234,20 +240,21 @@ impl Bucket<'_> {
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) if error.raw_response().is_some_and(is_busy) => {
+            Err(error) if is_busy(error.code(), error.raw_response()) => {
                 return Ok(Deletion::SlowDown);
             }
             Err(error) => return Err(CallError::new("DeleteObjects", error)),
         };
-        let is_gone = |code: Option<&str>| matches!(code, Some("NoSuchKey" | "NoSuchVersion"));
         let errors = answer.errors.into_iter().flatten();
         let refused = errors.filter(|error| !is_gone(error.code())).map(|error| {
-            let version = Version {
-                key: error.key.unwrap_or_default(),
-                version_id: error.version_id,
+            // The version as it was sent: deleting a key without one would add a delete marker.
+            let is_meant = |version: &&Version| {
+                error.key() == Some(&*version.key)
+                    && (error.version_id.is_none() || error.version_id == version.version_id)
             };
+            let version = versions.iter().find(is_meant).cloned();
             let refusal = Refusal {
-                key: version.key.clone(),
+                key: error.key.unwrap_or_default(),
                 code: error.code.unwrap_or_default(),
                 message: error.message.unwrap_or_default(),
             };
@@ -256,19 +263,38 @@ impl Bucket<'_> {
         Ok(Deletion::Done(refused.collect()))
     }
 
-    /// Deletes one version, whatever its key.
-    pub(crate) async fn delete_single(&self, version: Version) -> Result<(), CallError> {
-        self.clients
-            .general
+    /// Deletes one version, whatever its key. What is gone already counts as deleted.
+    pub(crate) async fn delete_single(&self, version: &Version) -> Result<Deletion, CallError> {
+        let deleted = self
+            .clients
+            .deleting
             .delete_object()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
-            .key(version.key)
-            .set_version_id(version.version_id)
+            .key(&version.key)
+            .set_version_id(version.version_id.clone())
             .send()
-            .await
-            .map_err(|error| CallError::new("DeleteObject", error))?;
-        Ok(())
+            .await;
+        let error = match deleted {
+            Ok(_) => return Ok(Deletion::Done(Vec::new())),
+            Err(error) if is_gone(error.code()) => return Ok(Deletion::Done(Vec::new())),
+            Err(error) if is_busy(error.code(), error.raw_response()) => {
+                return Ok(Deletion::SlowDown);
+            }
+            Err(error) => error,
+        };
+        let refusal = Refusal {
+            key: version.key.clone(),
+            code: error.code().unwrap_or_default().to_owned(),
+            message: error.message().unwrap_or_default().to_owned(),
+        };
+        match CallError::new("DeleteObject", error) {
+            // S3's word on this one object, not on the bucket or the connection.
+            CallError::Cause(Cause::Request { .. }) if !refusal.code.is_empty() => {
+                Ok(Deletion::Done(vec![(Some(version.clone()), refusal)]))
+            }
+            error => Err(error),
+        }
     }
 
     /// One page of the incomplete uploads, at most 1,000, that come after the upload `from`.

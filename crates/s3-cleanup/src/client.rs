@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::delete_object::DeleteObjectError;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::SdkConfig;
 
 /// How often the SDK sends a request that fails for a passing reason. With its waits of up to 20 s between them, listings
-/// may be answered `SlowDown` for a minute or two before it counts as a failure.
+/// may be answered `SlowDown` for half a minute or so before it counts as a failure.
 const MAX_ATTEMPTS: u32 = 8;
 
 /// Variables that move S3 to another endpoint.
@@ -50,11 +53,14 @@ impl Clients {
     }
 }
 
-/// Whether S3 is too busy: `SlowDown` and `ServiceUnavailable` have this status, and nothing else has.
+/// Whether S3 says with this error that it is too busy. It does so with the status 503 or, for a `DeleteObjects`, in the
+/// body of a 200.
 ///
-/// See <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
-pub(crate) fn is_busy(response: &HttpResponse) -> bool {
-    response.status().as_u16() == 503
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> and
+/// <https://github.com/awslabs/aws-sdk-rust/issues/873>.
+pub(crate) fn is_busy(code: Option<&str>, response: Option<&HttpResponse>) -> bool {
+    matches!(code, Some("SlowDown" | "ServiceUnavailable"))
+        || response.is_some_and(|response| response.status().as_u16() == 503)
 }
 
 #[derive(Debug)]
@@ -62,9 +68,16 @@ struct BusyIsFinal;
 
 impl ClassifyRetry for BusyIsFinal {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match context.response() {
-            Some(response) if is_busy(response) => RetryAction::RetryForbidden,
-            _ => RetryAction::NoActionIndicated,
+        let error = context.output_or_error().and_then(Result::err);
+        let error = error.and_then(|error| error.as_operation_error());
+        let code = error.and_then(|error| {
+            let several = error.downcast_ref().and_then(DeleteObjectsError::code);
+            several.or_else(|| error.downcast_ref().and_then(DeleteObjectError::code))
+        });
+        if is_busy(code, context.response()) {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
         }
     }
 

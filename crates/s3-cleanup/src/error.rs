@@ -168,7 +168,8 @@ fn bucket_advice(operation: &str, error: &AwsError) -> String {
         _ => "s3:GetBucketTagging",
     };
     format!(
-        "; the function's role needs {action}, and the bucket must belong to the stack's account"
+        "; unless a policy or MFA delete denies it, the function's role lacks {action} or the bucket belongs to another \
+         account by now"
     )
 }
 

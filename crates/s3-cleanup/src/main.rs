@@ -12,7 +12,9 @@ async fn main() -> Result<(), Error> {
     lambda_sdk::init_log(&env);
     let connector = lambda_sdk::http_connector();
     let config = lambda_sdk::sdk_config(&env, connector.clone())?;
-    let cloudformation = aws_sdk_cloudformation::Client::new(&config);
+    let cloudformation = aws_sdk_cloudformation::config::Builder::from(&config)
+        .retry_partition(lambda_sdk::retry_partition());
+    let cloudformation = aws_sdk_cloudformation::Client::from_conf(cloudformation.build());
     let cleanup = &Cleanup::new(s3_client(&env, &config), cloudformation);
     let responder = &Responder::new(connector);
     lambda_runtime::run(service_fn(async |event| {

@@ -173,7 +173,7 @@ impl Plan {
     /// the others are for the folder's listing to find, behind that one as a whole. Whether S3 would name a subfolder
     /// that begins before the place and ends behind it is not documented.
     fn split(&mut self, prefix: String, from: Marker) {
-        let below = &from.key[prefix.len()..];
+        let below = from.key.strip_prefix(&prefix).unwrap_or_default();
         let subfolder = below
             .find('/')
             .map(|slash| from.key[..=prefix.len() + slash].to_owned());
@@ -221,20 +221,13 @@ impl Step {
                 Ok(Done::Listed(folder, listing))
             }
             Self::Delete(versions) => delete(bucket, pace, versions).await,
-            Self::DeleteSingle(version) => {
-                pace.turn(1).await;
-                bucket.delete_single(version).await?;
-                Ok(Done::Deleted {
-                    count: 1,
-                    refused: Vec::new(),
-                })
-            }
+            Self::DeleteSingle(version) => delete(bucket, pace, vec![version]).await,
         }
     }
 }
 
 /// Deletes versions. What S3 is too busy for is sent again at a slower pace, for as long as there is time; single
-/// versions that it refuses for a passing reason are sent again a few times.
+/// versions that it refuses for another passing reason are sent again a few times.
 async fn delete(
     bucket: &Bucket<'_>,
     pace: &Pace,
@@ -245,25 +238,37 @@ async fn delete(
     let mut attempt = 1;
     while !versions.is_empty() {
         let sent = pace.turn(versions.len()).await;
-        let Deletion::Done(answers) = bucket.delete(&versions).await? else {
+        let deletion = match &versions[..] {
+            [single] if !key::fits_xml(&single.key) => bucket.delete_single(single).await?,
+            several => bucket.delete(several).await?,
+        };
+        let Deletion::Done(answers) = deletion else {
             pace.slowed_down(sent, versions.len());
             continue;
         };
-        let deleted = versions.len() - answers.len();
-        count += deleted as u64;
-        pace.deleted(deleted);
-        if answers.iter().any(|(_, refusal)| refusal.code == SLOW_DOWN) {
-            pace.slowed_down(sent, answers.len());
+        let deleted = versions.len().saturating_sub(answers.len());
+        if deleted > 0 {
+            count += deleted as u64;
+            pace.deleted(deleted);
         }
         versions.clear();
+        let mut slowed_down = 0;
         for (version, refusal) in answers {
-            if is_passing(&refusal.code) && attempt < MAX_ATTEMPTS {
-                versions.push(version);
-            } else {
-                refused.push(refusal);
+            match version {
+                Some(version) if refusal.code == SLOW_DOWN => {
+                    slowed_down += 1;
+                    versions.push(version);
+                }
+                Some(version) if is_passing(&refusal.code) && attempt < MAX_ATTEMPTS => {
+                    versions.push(version);
+                }
+                _ => refused.push(refusal),
             }
         }
-        if !versions.is_empty() {
+        if slowed_down > 0 {
+            pace.slowed_down(sent, slowed_down);
+        }
+        if versions.len() > slowed_down {
             let longest = BACK_OFF * 2_u32.pow(attempt - 1);
             tokio::time::sleep(longest.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             attempt += 1;
@@ -278,7 +283,7 @@ async fn delete(
 fn is_passing(code: &str) -> bool {
     matches!(
         code,
-        "InternalError" | SLOW_DOWN | "ServiceUnavailable" | "OperationAborted"
+        "InternalError" | "ServiceUnavailable" | "OperationAborted"
     )
 }
 

@@ -141,7 +141,7 @@ async fn a_refused_look_at_the_tags_is_a_failure_that_names_the_permission() {
     );
     let reason = delete(&aws, &["bucket"]).await.expect_err("refused");
     assert!(
-        reason.contains("the function's role needs s3:GetBucketTagging"),
+        reason.contains("the function's role lacks s3:GetBucketTagging"),
         "{reason}"
     );
     assert_eq!(aws.bucket("bucket").keys(), ["a"]);

@@ -18,6 +18,8 @@ const TIME: Duration = Duration::from_mins(15);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
     Throttle,
+    /// As S3 refuses a `DeleteObjects`: the error is the body of a 200.
+    ThrottleInside200,
     AccessDenied,
     Reset,
     Refused,
@@ -26,8 +28,9 @@ enum Fault {
     ServerError,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 8] = [
     Fault::Throttle,
+    Fault::ThrottleInside200,
     Fault::AccessDenied,
     Fault::Reset,
     Fault::Refused,
@@ -43,10 +46,15 @@ impl Fault {
             _ => error(status, code, message),
         };
         match self {
-            Self::Throttle if call.operation == "DescribeStacks" => {
+            Self::Throttle | Self::ThrottleInside200 if call.operation == "DescribeStacks" => {
                 error(400, "Throttling", "Rate exceeded")
             }
-            Self::Throttle => error(503, "SlowDown", "Please reduce your request rate."),
+            Self::ThrottleInside200 if call.operation == "DeleteObjects" => {
+                error(200, "SlowDown", "Please reduce your request rate.")
+            }
+            Self::Throttle | Self::ThrottleInside200 => {
+                error(503, "SlowDown", "Please reduce your request rate.")
+            }
             Self::AccessDenied => error(403, "AccessDenied", "Access Denied"),
             Self::Reset => Reply::Reset,
             Self::Refused => Reply::Refused,

@@ -229,8 +229,9 @@ impl State {
         self.deletes += 1;
         if !self.takes(keys.len()) {
             self.refused += 1;
+            // S3 refuses this operation inside of a 200.
             return (
-                503,
+                200,
                 "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
                     .to_owned(),
             );
