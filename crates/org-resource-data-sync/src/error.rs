@@ -108,6 +108,20 @@ pub enum Error {
         /// Why it should have been.
         cause: String,
     },
+    /// The sync was there already, made by an earlier attempt at this request, and does not run. That
+    /// attempt may have been answered, and somebody rely on the sync.
+    #[error(
+        "see resource data sync {sync}{in_place_of} run, which an earlier attempt at this request \
+         made and which is left as it is"
+    )]
+    NotRunning {
+        /// What was asked for.
+        sync: Sync,
+        /// What it has replaced, in words that follow it.
+        in_place_of: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// The API refuses the deletion.
     #[error("delete resource data sync {name}")]
     Delete {
@@ -199,10 +213,18 @@ impl Error {
         )
     }
 
+    /// Whether SSM says that the name is in use, which the list may show a little later.
+    pub(crate) fn is_name_taken(&self) -> bool {
+        matches!(self, Self::Create { source, .. }
+            if source.code() == Some("ResourceDataSyncAlreadyExistsException"))
+    }
+
     /// The failure of a Create: what it left behind is named, so that the rollback removes it.
     pub(crate) fn into_create_failure(self) -> Failure {
         let left_behind = match &self {
-            Self::LeftBehind { sync, .. } => Some(sync.name.clone()),
+            Self::LeftBehind { sync, .. } | Self::NotRunning { sync, .. } => {
+                Some(sync.name.clone())
+            }
             _ => None,
         };
         let failure = Failure::from(self);

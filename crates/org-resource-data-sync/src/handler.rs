@@ -8,7 +8,7 @@ use serde_json::Map;
 
 use crate::bounds::Bounds;
 use crate::error::Error;
-use crate::making::{GONE_WITHIN, SETTLED_WITHIN};
+use crate::making::{GONE_WITHIN, Made, SETTLED_WITHIN};
 use crate::properties::parse_properties;
 use crate::sync::Sync;
 use crate::syncs::{Listed, Syncs, describe};
@@ -128,7 +128,8 @@ impl Handler {
             }
             Some(current) if current.is(desired) => {
                 tracing::info!("the sync was made by an earlier attempt at this request");
-                (old_properties, self.syncs.run(desired, bounds).await)
+                let run = self.syncs.run(desired, Made::Earlier, bounds);
+                (old_properties, run.await)
             }
             Some(current) if current.is_made_since(began) => {
                 return Err(Error::Superseded {
@@ -157,6 +158,13 @@ impl Handler {
         };
         match (changed, old) {
             (Err(refused @ Error::Delete { .. }), _) => Err(refused),
+            // An earlier attempt may have been answered with it: nothing is taken away under a
+            // stack that counts on it. The rollback, if there is one, changes it back.
+            (Err(Error::NotRunning { sync, source, .. }), old) => Err(Error::NotRunning {
+                sync,
+                in_place_of: old.map_or_else(String::new, |old| format!(" in place of {old}")),
+                source,
+            }),
             (Err(cause), Some(old)) => Err(self.restore(old, cause, began, end).await),
             (changed, _) => changed,
         }
@@ -201,7 +209,7 @@ impl Handler {
             }
         }
         match made {
-            Ok(()) => Error::Restored { old, source },
+            Ok(_) => Error::Restored { old, source },
             Err(error) if is_leaving => Error::Leaving {
                 old,
                 restoring: error.chain(),

@@ -34,6 +34,15 @@ pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(15);
 /// Longest name of a sync; a longer physical id was never made by this function.
 const MAX_NAME: usize = 64;
 
+/// Who made a sync that is there as it was asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Made {
+    /// This attempt.
+    Now,
+    /// An earlier attempt at the same request, which may have been answered.
+    Earlier,
+}
+
 impl Syncs {
     /// Makes `sync` and waits for its first status, which it returns. What was made and can't stay
     /// is taken away again.
@@ -46,8 +55,8 @@ impl Syncs {
         since: Option<SystemTime>,
         bounds: Bounds,
     ) -> Result<String, Error> {
-        self.make(sync, since, bounds).await?;
-        self.run(sync, bounds).await
+        let made = self.make(sync, since, bounds).await?;
+        self.run(sync, made, bounds).await
     }
 
     /// Makes `sync`, whatever it does then.
@@ -60,15 +69,15 @@ impl Syncs {
         sync: &Sync,
         since: Option<SystemTime>,
         bounds: Bounds,
-    ) -> Result<(), Error> {
+    ) -> Result<Made, Error> {
         let step = format!("create resource data sync {sync}");
         let Err(error) = bounds.work(&step, self.create_when_writable(sync)).await else {
-            return Ok(());
+            return Ok(Made::Now);
         };
         tracing::warn!(error = error.chain(), "not created, looking what there is");
         let is_in_doubt = error.is_in_doubt();
         let look = async {
-            if is_in_doubt {
+            if is_in_doubt || error.is_name_taken() {
                 self.list_when_named(&sync.name).await
             } else {
                 self.list().await
@@ -78,7 +87,11 @@ impl Syncs {
         let is_own = |it: &Listed| it.is(sync) && it.is_made_since(since);
         if listed.as_ref().is_ok_and(|it| it.iter().any(is_own)) {
             tracing::info!("the sync was made by this request");
-            return Ok(());
+            return Ok(if is_in_doubt {
+                Made::Now
+            } else {
+                Made::Earlier
+            });
         }
         Err(if is_in_doubt {
             Error::Unsettled {
@@ -119,13 +132,25 @@ impl Syncs {
     }
 
     /// Waits for the first status of `sync`, which this request made, and returns it. If there is
-    /// a failure instead, the sync is taken away again.
-    pub(crate) async fn run(&self, sync: &Sync, bounds: Bounds) -> Result<String, Error> {
+    /// a failure instead, a sync that this attempt made is taken away again.
+    pub(crate) async fn run(
+        &self,
+        sync: &Sync,
+        made: Made,
+        bounds: Bounds,
+    ) -> Result<String, Error> {
         let step = format!("see the status of resource data sync {sync}");
         let cause = match bounds.work(&step, self.first_status(sync)).await {
             Ok(status) => return Ok(status),
             Err(cause) => cause,
         };
+        if made == Made::Earlier {
+            return Err(Error::NotRunning {
+                sync: sync.clone(),
+                in_place_of: String::new(),
+                source: cause.into(),
+            });
+        }
         let step = format!("delete resource data sync {}", sync.name);
         match bounds.cleanup(&step, self.remove(&sync.name)).await {
             Ok(()) => Err(cause),
