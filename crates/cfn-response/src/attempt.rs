@@ -9,6 +9,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Map, Value};
+
 use crate::response_url::ResponseUrl;
 
 /// An attempt that begins at a request younger than this is the first or the second, so that a
@@ -19,7 +21,7 @@ const RETRY_CERTAIN_WITHIN: Duration = Duration::from_secs(150);
 /// How far a request may seem to come from the future. Beyond that the clocks can't be compared.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-/// Longest time that CloudFormation waits for an answer (`ServiceTimeout` of
+/// How long CloudFormation waits for an answer at most, and if the template does not say (`ServiceTimeout` of
 /// [`AWS::CloudFormation::CustomResource`](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html)),
 /// 3,600 s.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
@@ -49,10 +51,18 @@ impl Age {
         self.0.is_some_and(|age| age < RETRY_CERTAIN_WITHIN)
     }
 
-    /// The age, if it is so great that CloudFormation no longer waits for an answer.
-    pub(crate) fn beyond_the_longest_wait(self) -> Option<Duration> {
-        self.0.filter(|&age| age > LONGEST_WAIT)
+    /// The age, if it is so great that CloudFormation no longer waits for an answer to a request
+    /// with these properties.
+    pub(crate) fn beyond_the_wait(self, properties: &Map<String, Value>) -> Option<Duration> {
+        let wait = service_timeout(properties).map_or(LONGEST_WAIT, |it| it + CLOCK_SKEW);
+        self.0.filter(|&age| age > wait.min(LONGEST_WAIT))
     }
+}
+
+/// The template's `ServiceTimeout`, in seconds, as it stands among the properties.
+fn service_timeout(properties: &Map<String, Value>) -> Option<Duration> {
+    let seconds = properties.get("ServiceTimeout")?.as_str()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -83,7 +93,25 @@ mod tests {
             };
             let age = Age::of_request(&ResponseUrl::parse(url).unwrap(), now);
             assert_eq!(age.is_retry_certain(), is_retry_certain, "{name}");
-            assert_eq!(age.beyond_the_longest_wait().is_some(), is_beyond, "{name}");
+            let unlimited = age.beyond_the_wait(&Map::new());
+            assert_eq!(unlimited.is_some(), is_beyond, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_templates_own_wait_is_what_counts() {
+        let rows = [
+            ("2100", 2_130, false),
+            ("2100", 2_131, true),
+            ("3600", 3_601, true),
+            ("9999", 3_601, true),
+            ("nonsense", 3_600, false),
+        ];
+        for (timeout, seconds, is_beyond) in rows {
+            let properties = Map::from_iter([("ServiceTimeout".to_owned(), timeout.into())]);
+            let age = Age(Some(Duration::from_secs(seconds)));
+            let found = age.beyond_the_wait(&properties);
+            assert_eq!(found.is_some(), is_beyond, "{timeout} {seconds}");
         }
     }
 }

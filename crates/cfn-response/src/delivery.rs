@@ -13,9 +13,6 @@ use crate::response_url::ResponseUrl;
 /// an S3 endpoint of the same Region.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many attempts are made. With the longest waits between them they span about half a minute.
-pub(crate) const MAX_ATTEMPTS: u32 = 8;
-
 /// The wait before the second attempt is drawn from zero to this; each further one from twice the
 /// range, up to [`MAX_BACKOFF`].
 const BASE_BACKOFF: Duration = Duration::from_millis(250);
@@ -58,8 +55,7 @@ pub enum DeliveryError {
 ///
 /// # Errors
 ///
-/// The [`DeliveryError`] of the last attempt, after [`MAX_ATTEMPTS`] or when the next one could
-/// not start before the deadline.
+/// The [`DeliveryError`] of the last attempt, when the next one could not start before the deadline.
 pub(crate) async fn deliver(
     connector: &SharedHttpConnector,
     url: &ResponseUrl,
@@ -73,7 +69,7 @@ pub(crate) async fn deliver(
             Err(error) => error,
         };
         let pause = backoff(attempt);
-        if attempt == MAX_ATTEMPTS || deadline.remaining() <= pause {
+        if deadline.remaining() <= pause {
             return Err(error);
         }
         tracing::warn!(
@@ -124,6 +120,7 @@ fn request(url: &ResponseUrl, body: &str) -> HttpRequest {
 
 /// A random wait after `attempt` failed attempts ("full jitter").
 fn backoff(attempt: u32) -> Duration {
-    let range = (BASE_BACKOFF * 2u32.pow(attempt - 1)).min(MAX_BACKOFF);
+    let range = BASE_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt - 1));
+    let range = range.min(MAX_BACKOFF);
     range.mul_f64(fastrand::f64())
 }

@@ -95,7 +95,7 @@ impl Responder {
     /// The handler's [`Deadline`] is the invocation's less what it takes to send the answer; at
     /// that point it is dropped, and the answer is FAILED. It is not called at all for the Delete
     /// that follows a failed Create, see [`CREATE_FAILED_ID`], and for a request that is older than
-    /// CloudFormation's longest wait: such a late repetition would act on a stack that has moved on.
+    /// CloudFormation waits for its answer: such a late repetition would act on a stack that has moved on.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ where
         });
     }
     let request = Request::parse(event, envelope)?;
-    if let Some(age) = age.beyond_the_longest_wait() {
+    if let Some(age) = age.beyond_the_wait(&request.properties) {
         return Err(Abort::TooOld(age).into());
     }
     let time = deadline.remaining();

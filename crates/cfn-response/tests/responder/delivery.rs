@@ -63,10 +63,9 @@ async fn delivery_gives_up_within_the_deadline() {
             "{name}: {error}"
         );
         assert!(start.elapsed() <= time, "{name}: {:?}", start.elapsed());
-        assert!(
-            (1..=8).contains(&http.sent().len()),
-            "{name}: {}",
-            http.sent().len()
-        );
+        // An outage may last for minutes, and for the last attempt at an event nobody else answers.
+        let left = time.saturating_sub(start.elapsed());
+        assert!(left < Duration::from_secs(9), "{name}: {left:?} are left");
+        assert!(!http.sent().is_empty(), "{name}");
     }
 }
