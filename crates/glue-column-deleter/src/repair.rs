@@ -79,6 +79,8 @@ fn foreign_kind(table: &Table) -> Option<&'static str> {
         || table.parameters.iter().flatten().any(is_iceberg_parameter)
     {
         Some("Iceberg table")
+    } else if table.federated_table.is_some() {
+        Some("federated table")
     } else {
         None
     }
@@ -88,7 +90,8 @@ fn foreign_kind(table: &Table) -> Option<&'static str> {
 mod tests {
     use aws_sdk_glue::types::builders::TableBuilder;
     use aws_sdk_glue::types::{
-        Column, IcebergTableMetadata, StorageDescriptor, TableIdentifier, ViewDefinition,
+        Column, FederatedTable, IcebergTableMetadata, StorageDescriptor, TableIdentifier,
+        ViewDefinition,
     };
 
     use super::*;
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_are_not_the_crawlers_are_left_alone() {
+    fn tables_whose_schema_has_another_owner_are_left_alone() {
         let duplicated = || table(&["region"], &["region"]);
         for (case, table, kind) in [
             ("view", duplicated().table_type("VIRTUAL_VIEW"), "view"),
@@ -216,6 +219,11 @@ mod tests {
                 "Iceberg by parameter",
                 duplicated().parameters("table_type", "iceberg"),
                 "Iceberg table",
+            ),
+            (
+                "federated",
+                duplicated().federated_table(FederatedTable::builder().build()),
+                "federated table",
             ),
             (
                 "Iceberg by metadata",

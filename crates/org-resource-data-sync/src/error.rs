@@ -213,6 +213,19 @@ impl Error {
         )
     }
 
+    /// Whether a policy that was just written, and is not known everywhere yet, may be the cause.
+    /// A refusal by an explicit Deny is none of a policy that is still to come.
+    pub(crate) fn may_be_a_fresh_policy(&self) -> bool {
+        match self {
+            Self::NotWritable { .. } => true,
+            Self::Create { source, .. } => {
+                let message = source.message().unwrap_or_default();
+                source.code() == Some("AccessDeniedException") && !message.contains("explicit deny")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether SSM says that the name is in use, which the list may show a little later.
     pub(crate) fn is_name_taken(&self) -> bool {
         matches!(self, Self::Create { source, .. }

@@ -15,8 +15,8 @@ use crate::poll::poll;
 use crate::sync::Sync;
 use crate::syncs::{Listed, Syncs, UNKNOWN, describe};
 
-/// How long a bucket policy that was just written may stay unknown to S3. As long as Terraform's
-/// `aws_ssm_resource_data_sync` waits.
+/// How long a policy that was just written may stay unknown, the bucket's to S3 or the role's to
+/// IAM. As long as Terraform's `aws_ssm_resource_data_sync` waits for the bucket's.
 const WRITABLE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Wait between two attempts to create a sync on such a bucket: 4 to 6 s.
@@ -108,11 +108,10 @@ impl Syncs {
         let start = Instant::now();
         loop {
             match self.create(sync).await {
-                Err(error @ Error::NotWritable { .. }) if start.elapsed() < WRITABLE_WITHIN => {
-                    tracing::warn!(
-                        error = error.chain(),
-                        "bucket not writable yet, trying again"
-                    );
+                Err(error)
+                    if error.may_be_a_fresh_policy() && start.elapsed() < WRITABLE_WITHIN =>
+                {
+                    tracing::warn!(error = error.chain(), "not allowed yet, trying again");
                     tokio::time::sleep(WRITABLE_PAUSE.mul_f64(1.0 + fastrand::f64() / 2.0)).await;
                 }
                 result => return result,

@@ -161,14 +161,33 @@ async fn a_bucket_that_stays_unwritable_fails_with_advice() {
     );
 }
 
+/// CloudFormation attaches the role's policy a moment before it asks for the sync.
+#[tokio::test(start_paused = true)]
+async fn a_fresh_policy_of_the_role_is_given_time_to_spread() {
+    let denied = Reply::error(400, "AccessDeniedException", "User is not authorized");
+    let ssm = FakeSsm::new([]).failing("CreateResourceDataSync", denied.clone(), 1, 3);
+    assert_success(&answer(&ssm, create(&properties())).await, NAME);
+    assert_eq!(ssm.calls("CreateResourceDataSync"), 4);
+
+    let ssm = FakeSsm::new([]).failing("CreateResourceDataSync", denied, 1, u32::MAX);
+    let start = Instant::now();
+    let answer = answer(&ssm, create(&properties())).await;
+    assert_failed(&answer, CREATE_FAILED_ID, &["User is not authorized"]);
+    assert!(
+        (60..70).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_refusal_fails_at_once_with_its_code_message_and_request() {
     let rows = [
         ("configuration", INVALID, "Invalid Region"),
         (
-            "permission",
+            "explicit Deny",
             "AccessDeniedException",
-            "User is not authorized",
+            "User is not authorized with an explicit deny in an identity-based policy",
         ),
     ];
     for (name, code, message) in rows {
