@@ -94,7 +94,8 @@ impl Cleanup {
         })
     }
 
-    /// Empties the buckets one after the other. One that can't be emptied does not keep the others from it.
+    /// Empties the buckets one after the other. One that can't be emptied does not keep the others from it, as long as
+    /// there is time.
     async fn empty_all(
         &self,
         names: &[BucketName],
