@@ -21,7 +21,8 @@ const RETRY_CERTAIN_WITHIN: Duration = Duration::from_secs(150);
 /// How far a request may seem to come from the future. Beyond that the clocks can't be compared.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-/// How long CloudFormation waits for an answer at most, and if the template does not say (`ServiceTimeout` of
+/// How long CloudFormation waits for an answer at most, and if the template does not say
+/// (`ServiceTimeout` of
 /// [`AWS::CloudFormation::CustomResource`](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html)),
 /// 3,600 s.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
@@ -54,7 +55,8 @@ impl Age {
     /// The age, if it is so great that CloudFormation no longer waits for an answer to a request
     /// with these properties.
     pub(crate) fn beyond_the_wait(self, properties: &Map<String, Value>) -> Option<Duration> {
-        let wait = service_timeout(properties).map_or(LONGEST_WAIT, |it| it + CLOCK_SKEW);
+        let wait =
+            service_timeout(properties).map_or(LONGEST_WAIT, |it| it.saturating_add(CLOCK_SKEW));
         self.0.filter(|&age| age > wait.min(LONGEST_WAIT))
     }
 }
@@ -106,6 +108,7 @@ mod tests {
             ("3600", 3_601, true),
             ("9999", 3_601, true),
             ("nonsense", 3_600, false),
+            ("18446744073709551615", 3_601, true),
         ];
         for (timeout, seconds, is_beyond) in rows {
             let properties = Map::from_iter([("ServiceTimeout".to_owned(), timeout.into())]);
