@@ -163,7 +163,7 @@ fn bucket_advice(operation: &str, error: &AwsError) -> String {
     let action = match operation {
         "ListObjectVersions" => "s3:ListBucketVersions",
         "ListMultipartUploads" => "s3:ListBucketMultipartUploads",
-        "DeleteObjects" | "DeleteObject" => "s3:DeleteObject and s3:DeleteObjectVersion",
+        "DeleteObjects" => "s3:DeleteObject and s3:DeleteObjectVersion",
         "AbortMultipartUpload" => "s3:AbortMultipartUpload",
         _ => "s3:GetBucketTagging",
     };

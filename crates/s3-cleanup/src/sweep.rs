@@ -124,7 +124,7 @@ impl Plan {
             return Some(Step::Delete(self.gathered.split_off(rest)));
         }
         if let Some(version) = self.singles.pop() {
-            return Some(Step::DeleteSingle(version));
+            return Some(Step::Delete(vec![version]));
         }
         if let Some(folder) = self.folders.pop() {
             self.listings_in_flight += 1;
@@ -202,7 +202,6 @@ impl Plan {
 enum Step {
     List(Folder),
     Delete(Vec<Version>),
-    DeleteSingle(Version),
 }
 
 /// What became of a [`Step`].
@@ -221,7 +220,6 @@ impl Step {
                 Ok(Done::Listed(folder, listing))
             }
             Self::Delete(versions) => delete(bucket, pace, versions).await,
-            Self::DeleteSingle(version) => delete(bucket, pace, vec![version]).await,
         }
     }
 }
