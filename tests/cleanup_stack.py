@@ -20,6 +20,7 @@ CODE = ROOT / "target" / "lambda" / "s3-cleanup" / "bootstrap.zip"
 CODE_KEY = "s3-cleanup.zip"
 BUCKETS = ("ResourceDataSyncBucket", "AthenaQueryResultsBucket")
 CONSENT = "patch-reporting:empty-on-delete"
+PARAMETERS = ("EmptyBucketsOnDelete", "LogRetentionDays", "TracingMode", "PermissionsBoundaryPolicy", "RolePath")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class CleanupStack:
             for name in BUCKETS
         }
         buckets[BUCKETS[0]]["Properties"]["VersioningConfiguration"] = {"Status": "Enabled"}
+        # Without the buckets' DeletionPolicy: what the function leaves alone is to be seen, not what CloudFormation keeps.
         return {
-            "Parameters": {"EmptyBucketsOnDelete": central["Parameters"]["EmptyBucketsOnDelete"]},
+            "Parameters": {name: central["Parameters"][name] for name in PARAMETERS},
+            "Conditions": {name: central["Conditions"][name] for name in ("HasPermissionsBoundary", "IsTraced")},
             "Resources": {
                 **buckets,
                 **{

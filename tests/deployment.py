@@ -80,7 +80,7 @@ class Central:
             "--stack-name", self.stack_name,
             "--s3-bucket", code_bucket,
             "--region", self.region,
-            "--capabilities", "CAPABILITY_IAM",
+            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar",
             "--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items()),
         ]  # fmt: skip

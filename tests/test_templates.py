@@ -70,18 +70,34 @@ RECIPE_RESOURCES = {
     },
 }
 
-# (logical id, path of the property, value) of what the recipe names.
-RECIPE_NAMES = [
-    ("ResourceDataSyncBucket", ["BucketName"], {"Fn::Sub": "ssm-resource-sync-${AWS::Region}-${AWS::AccountId}"}),
+# (logical id, path of the property, the recipe's name, the name of a stack with a prefix).
+NAMES = [
+    (
+        "ResourceDataSyncBucket",
+        ["BucketName"],
+        {"Fn::Sub": "ssm-resource-sync-${AWS::Region}-${AWS::AccountId}"},
+        "${NamePrefix}-resource-sync-${AWS::Region}-${AWS::AccountId}",
+    ),
     (
         "AthenaQueryResultsBucket",
         ["BucketName"],
         {"Fn::Sub": "ssm-res-sync-athena-query-results-${AWS::Region}-${AWS::AccountId}"},
+        "${NamePrefix}-query-results-${AWS::Region}-${AWS::AccountId}",
     ),
-    ("GlueDatabase", ["DatabaseInput", "Name"], "ssm_global_resource_sync"),
-    ("GlueCrawler", ["Name"], "SSM-GlueCrawler"),
-    ("AthenaWorkGroup", ["Name"], "patch-workgroup"),
-    ("ManagedInstanceDataEncryptionKeyAlias", ["AliasName"], "alias/SSM-ManagedInstanceDataEncryptionKey"),
+    (
+        "GlueDatabase",
+        ["DatabaseInput", "Name"],
+        "ssm_global_resource_sync",
+        "${NamePrefix}_ssm_global_resource_sync",
+    ),
+    ("GlueCrawler", ["Name"], "SSM-GlueCrawler", "${NamePrefix}-SSM-GlueCrawler"),
+    ("AthenaWorkGroup", ["Name"], "patch-workgroup", "${NamePrefix}-patch-workgroup"),
+    (
+        "ManagedInstanceDataEncryptionKeyAlias",
+        ["AliasName"],
+        "alias/SSM-ManagedInstanceDataEncryptionKey",
+        "alias/${NamePrefix}-SSM-ManagedInstanceDataEncryptionKey",
+    ),
 ]
 
 RECIPE_PARAMETERS = {
@@ -171,6 +187,23 @@ def test_stateful_resources_say_what_becomes_of_them(path: Path) -> None:
     assert [n for n, each in found.items() if not {"DeletionPolicy", "UpdateReplacePolicy"} <= each.keys()] == []
 
 
+def test_data_outlives_the_stack_unless_its_deletion_is_asked_for() -> None:
+    assert load(CENTRAL)["Conditions"]["IsDataDeletedWithStack"] == {
+        "Fn::Equals": [{"Ref": "EmptyBucketsOnDelete"}, "true"]
+    }
+    # A creation that is rolled back leaves nothing behind: names are fixed, and the next try would find them taken.
+    policy = {"Fn::If": ["IsDataDeletedWithStack", "Delete", "RetainExceptOnCreate"]}
+    found = resources(CENTRAL, "AWS::KMS::Key", "AWS::S3::Bucket")
+    assert {name: each["DeletionPolicy"] for name, each in found.items()} == dict.fromkeys(found, policy)
+    # The transform that makes it possible has to come first.
+    assert load(CENTRAL)["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+    # CloudFormation takes in a new DeletionPolicy only with some other change of the resource.
+    for name in found:
+        assert properties(CENTRAL, name)["Tags"] == [
+            {"Key": "patch-reporting:empty-on-delete", "Value": {"Ref": "EmptyBucketsOnDelete"}}
+        ]
+
+
 def test_an_update_never_deletes_data() -> None:
     found = resources(CENTRAL, "AWS::KMS::Key", "AWS::S3::Bucket")
     assert {name: each["UpdateReplacePolicy"] for name, each in found.items()} == dict.fromkeys(found, "Retain")
@@ -195,7 +228,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(path: Path) -> None
     for each in found.values():
         (role,) = references(each["Properties"]["Role"])
         group = each["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
-        assert groups[group]["Properties"]["RetentionInDays"] > 0
+        assert groups[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         logs = [
             statement
             for statement in role_statements(path, role)
@@ -261,6 +294,33 @@ PATTERNS = [
         ["service-role/aws-quicksight-service-role-v0", "service-role/aws-quicksight-*-role-v0", "MyRole"],
         ["", "/MyRole", "arn:aws:iam::111122223333:role/MyRole", "a//b"],
     ),
+    (
+        CENTRAL,
+        "RegionalSyncPrincipals",
+        ["", "ssm.ap-east-1.amazonaws.com", "ssm.ap-east-1.amazonaws.com,ssm.eu-south-1.amazonaws.com"],
+        ["ap-east-1", "ssm.ap-east-1.amazonaws.com,", "s3.ap-east-1.amazonaws.com", "*"],
+    ),
+    (
+        CENTRAL,
+        "BytesScannedCutoffPerQuery",
+        ["0", "10000000", "107374182400"],
+        ["", "9999999", "-1", "1e9", "100 GB", "007374182400"],
+    ),
+    (
+        CENTRAL,
+        "AlarmTopicArn",
+        ["", "arn:aws:sns:us-east-1:111122223333:ops", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:Ops_1"],
+        ["ops", "arn:aws:sns:us-east-1:111122223333:ops.fifo", "arn:aws:sqs:us-east-1:111122223333:ops"],
+    ),
+    *(
+        (path, name, good, bad)
+        for path in (CENTRAL, MEMBER)
+        for name, good, bad in (
+            ("PermissionsBoundaryPolicy", ["", "boundary", "ops/boundary"], ["/boundary", "arn:aws:x", "a//b"]),
+            ("RolePath", ["/", "/ops/", "/ops/patch/"], ["", "ops", "/ops", "ops/", "//"]),
+        )
+    ),
+    (CENTRAL, "NamePrefix", ["", "a", "second", "x" * 16], ["1st", "A", "a-b", "a_b", "x" * 17]),
     (MEMBER, "ResourceDataSyncName", ["patch-reporting", "A_b.c-9", "x" * 64], ["", "a b", "a/b", "x" * 65]),
     (MEMBER, "S3BucketName", ["ssm-resource-sync-us-east-1-111122223333", "abc"], ["", "ab", "Upper", "-abc", "a_b"]),
     (MEMBER, "S3BucketPrefix", ["ResourceDataSync"], ["", "a/b", "ResourceDataSync/"]),
@@ -292,7 +352,9 @@ PATTERNS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "parameter", "good", "bad"), [pytest.param(*row, id=row[1]) for row in PATTERNS])
+@pytest.mark.parametrize(
+    ("path", "parameter", "good", "bad"), [pytest.param(*row, id=f"{row[0].stem}-{row[1]}") for row in PATTERNS]
+)
 def test_parameter_patterns(path: Path, parameter: str, good: list[str], bad: list[str]) -> None:
     pattern = load(path)["Parameters"][parameter]["AllowedPattern"]
     assert [value for value in good if not re.fullmatch(pattern, value)] == []
@@ -310,12 +372,58 @@ def test_both_templates_ask_for_the_same_folder_name() -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("logical_id", "at", "name"), [pytest.param(*row, id=row[0]) for row in RECIPE_NAMES])
-def test_names_are_the_recipes(logical_id: str, at: list[str], name: Any) -> None:
+@pytest.mark.parametrize(("logical_id", "at", "recipe", "prefixed"), [pytest.param(*row, id=row[0]) for row in NAMES])
+def test_names_are_the_recipes_unless_a_prefix_is_given(
+    logical_id: str, at: list[str], recipe: Any, prefixed: str
+) -> None:
     value = properties(CENTRAL, logical_id)
     for key in at:
         value = value[key]
-    assert value == name
+    assert value == {"Fn::If": ["HasNamePrefix", {"Fn::Sub": prefixed}, recipe]}
+    assert load(CENTRAL)["Parameters"]["NamePrefix"]["Default"] == ""
+
+
+def test_every_name_is_made_by_cloudformation_or_takes_the_prefix() -> None:
+    """Whatever else had a name of its own would keep a second stack out of the account and Region."""
+    named = {logical_id for logical_id, *_ in NAMES}
+    # Names that are the stack's own, or belong to another resource of the stack.
+    own = {"AWS::Logs::LogGroup", "AWS::Athena::NamedQuery"}
+    given = {
+        name
+        for name, each in load(CENTRAL)["Resources"].items()
+        if each["Type"] not in own
+        and any(
+            key in each.get("Properties", {})
+            for key in (
+                "Name",
+                "BucketName",
+                "AliasName",
+                "FunctionName",
+                "QueueName",
+                "AlarmName",
+                "RoleName",
+                "DatabaseInput",
+            )
+        )
+    }
+    refer = {
+        name
+        for name in given - named
+        if set(properties(CENTRAL, name)) & {"FunctionName"} and references(properties(CENTRAL, name)["FunctionName"])
+    }
+    assert given - refer == named
+    for group in resources(CENTRAL, "AWS::Logs::LogGroup").values():
+        assert group["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/lambda/${AWS::StackName}-")
+
+
+@pytest.mark.parametrize(
+    "region", ["us-east-1", "ap-southeast-1", "us-isof-south-1", "cn-northwest-1", "us-isob-east-1"]
+)
+def test_prefixed_bucket_names_have_room_for_the_longest_prefix(region: str) -> None:
+    for _, at, _, prefixed in NAMES:
+        if at == ["BucketName"]:
+            name = prefixed.replace("${NamePrefix}", "p" * 16).replace("${AWS::Region}", region)
+            assert len(name.replace("${AWS::AccountId}", "1" * 12)) <= 63
 
 
 def test_outputs() -> None:
@@ -366,12 +474,6 @@ def test_the_sync_bucket_is_versioned() -> None:
     assert properties(CENTRAL, "ResourceDataSyncBucket")["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-@pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
-def test_buckets_say_by_a_tag_whether_they_may_be_emptied(bucket: str) -> None:
-    consent = {"Key": "patch-reporting:empty-on-delete", "Value": {"Ref": "EmptyBucketsOnDelete"}}
-    assert properties(CENTRAL, bucket)["Tags"] == [consent]
-
-
 def test_emptying_the_buckets_on_deletion_is_a_choice_and_the_default() -> None:
     parameter = load(CENTRAL)["Parameters"]["EmptyBucketsOnDelete"]
     # The function takes the tag's value for a consent if it is exactly 'true'.
@@ -392,15 +494,26 @@ def test_buckets_refuse_requests_without_tls(bucket: str) -> None:
     }
 
 
+# Systems Manager, under further names if the parameter gives some.
+SSM = {
+    "Service": {
+        "Fn::If": [
+            "HasRegionalSyncPrincipals",
+            {"Fn::Split": [",", {"Fn::Sub": "ssm.${AWS::URLSuffix},${RegionalSyncPrincipals}"}]},
+            {"Fn::Sub": "ssm.${AWS::URLSuffix}"},
+        ]
+    }
+}
+
+
 def test_the_sync_buckets_policy_is_the_documented_one_cut_to_the_folder() -> None:
     allowed = [
         statement
         for statement in statements(properties(CENTRAL, "ResourceDataSyncBucketPolicy")["PolicyDocument"])
         if statement["Effect"] == "Allow"
     ]
-    ssm = {"Service": {"Fn::Sub": "ssm.${AWS::URLSuffix}"}}
     objects = {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/${ResourceDataSyncPrefix}/*/accountid=*/*"}
-    assert [statement["Principal"] for statement in allowed] == [ssm] * 3
+    assert [statement["Principal"] for statement in allowed] == [SSM] * 3
     assert [(each["Action"], each["Resource"], each.get("Condition")) for each in allowed] == [
         ("s3:GetBucketAcl", {"Fn::GetAtt": ["ResourceDataSyncBucket", "Arn"]}, None),
         (
@@ -417,12 +530,24 @@ def test_the_sync_buckets_policy_is_the_documented_one_cut_to_the_folder() -> No
     ]
 
 
-def test_the_key_serves_ssm_for_the_organization_only() -> None:
+def test_the_key_serves_ssm_for_the_organization_or_for_the_bucket_only() -> None:
     policy = statements(properties(CENTRAL, "ManagedInstanceDataEncryptionKey")["KeyPolicy"])
     (services,) = [statement for statement in policy if "Service" in statement["Principal"]]
-    assert services["Principal"] == {"Service": {"Fn::Sub": "ssm.${AWS::URLSuffix}"}}
+    assert services["Principal"] == SSM
     assert services["Action"] == "kms:GenerateDataKey"
-    assert services["Condition"] == {"StringEquals": {"aws:SourceOrgID": {"Ref": "OrganizationId"}}}
+    condition, bound, otherwise = services["Condition"]["Fn::If"]
+    assert condition == "IsKeyBoundToOrganization"
+    assert load(CENTRAL)["Parameters"]["BindKeyToOrganization"]["Default"] == "true"
+    assert bound == {"StringEquals": {"aws:SourceOrgID": {"Ref": "OrganizationId"}}}
+    # Never without a condition: what S3 encrypts for the sync bucket, under either name that the bucket may have.
+    bucket = properties(CENTRAL, "ResourceDataSyncBucket")["BucketName"]["Fn::If"]
+    assert otherwise["StringLike"]["kms:EncryptionContext:aws:s3:arn"]["Fn::If"] == [
+        bucket[0],
+        *(
+            [{"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{name['Fn::Sub']}{objects}"} for objects in ("", "/*")]
+            for name in bucket[1:]
+        ),
+    ]
 
 
 def test_quicksights_role_need_not_exist_for_the_key_policy_to_be_accepted() -> None:
@@ -529,7 +654,90 @@ def test_the_cleanups_role_reaches_the_stacks_two_buckets_only() -> None:
         "ListVersionsAndUploads",
         "DeleteObjectsAndUploads",
         "WriteLog",
+        "SendTraces",
     }
+
+
+EXPIRY = [
+    # parameter, its default, bucket, id of the rule
+    ("NoncurrentVersionExpirationDays", 30, "ResourceDataSyncBucket", "expire-replaced-versions"),
+    # A living node's file may stay unwritten for as long as nothing in it changes.
+    ("NodeFileExpirationDays", 0, "ResourceDataSyncBucket", "expire-node-files"),
+    ("QueryResultExpirationDays", 30, "AthenaQueryResultsBucket", "expire-query-results"),
+]
+
+
+@pytest.mark.parametrize(("parameter", "default", "bucket", "rule"), [pytest.param(*row, id=row[0]) for row in EXPIRY])
+def test_objects_expire_as_the_parameters_say_and_0_is_never(
+    parameter: str, default: int, bucket: str, rule: str
+) -> None:
+    template = load(CENTRAL)
+    assert (template["Parameters"][parameter]["Default"], template["Parameters"][parameter]["MinValue"]) == (default, 0)
+    rules = properties(CENTRAL, bucket)["LifecycleConfiguration"]["Rules"]
+    (found,) = [each["Fn::If"] for each in rules if "Fn::If" in each and each["Fn::If"][1]["Id"] == rule]
+    condition, then, otherwise = found
+    assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert then["Status"] == "Enabled"
+    days = then.get("ExpirationInDays") or then["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    assert days == {"Ref": parameter}
+
+
+def test_only_the_syncs_folder_loses_files_of_nodes() -> None:
+    rules = properties(CENTRAL, "ResourceDataSyncBucket")["LifecycleConfiguration"]["Rules"]
+    (rule,) = [each["Fn::If"][1] for each in rules if "Fn::If" in each and "ExpirationInDays" in each["Fn::If"][1]]
+    assert rule["Prefix"] == {"Fn::Sub": "${ResourceDataSyncPrefix}/"}
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_every_role_takes_the_boundary_and_the_path(path: Path) -> None:
+    boundary = "arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/${PermissionsBoundaryPolicy}"
+    for name, each in resources(path, "AWS::IAM::Role").items():
+        assert each["Properties"]["Path"] == {"Ref": "RolePath"}, name
+        assert each["Properties"]["PermissionsBoundary"] == {
+            "Fn::If": ["HasPermissionsBoundary", {"Fn::Sub": boundary}, {"Ref": "AWS::NoValue"}]
+        }, name
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_each_functions_asynchronous_retries_are_set(path: Path) -> None:
+    functions = resources(path, *FUNCTION_TYPES)
+    configured = {name: each["Properties"].get("EventInvokeConfig") for name, each in functions.items()}
+    for each in resources(path, "AWS::Lambda::EventInvokeConfig").values():
+        (function,) = references(each["Properties"]["FunctionName"])
+        configured[function] = each["Properties"]
+    assert {name: each["MaximumRetryAttempts"] for name, each in configured.items()} == dict.fromkeys(functions, 2)
+
+
+def test_what_fails_for_good_is_kept_and_raises_an_alarm() -> None:
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert properties(CENTRAL, "DeleteGlueTableColumnFunction")["DeadLetterQueue"]["TargetArn"] == queue
+    allowed = by_sid(role_statements(CENTRAL, "DeleteGlueTableColumnFunctionRole"))["KeepWhatFailed"]
+    assert (allowed["Action"], allowed["Resource"]) == ("sqs:SendMessage", queue)
+    rules = resources(CENTRAL, "AWS::Events::Rule")
+    for rule in rules.values():
+        for target in rule["Properties"]["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"] == queue
+            assert target["RetryPolicy"].keys() == {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"}
+    policy = by_sid(statements(properties(CENTRAL, "DeadLetterQueuePolicy")["PolicyDocument"]))
+    senders = policy["KeepWhatRulesCannotDeliver"]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert references(senders) - {"AWS::NoValue"} == rules.keys()
+    alarms = {name: each["Properties"] for name, each in resources(CENTRAL, "AWS::CloudWatch::Alarm").items()}
+    assert {(each["Namespace"], each["MetricName"]) for each in alarms.values()} == {
+        ("AWS/Lambda", "Errors"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    }
+    for each in alarms.values():
+        assert each["AlarmActions"]["Fn::If"] == ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
+
+
+def test_functions_are_traced_only_if_that_is_asked_for() -> None:
+    assert load(CENTRAL)["Globals"]["Function"]["Tracing"] == {"Ref": "TracingMode"}
+    assert load(CENTRAL)["Parameters"]["TracingMode"]["Default"] == "PassThrough"
+    for role in ("DeleteGlueTableColumnFunctionRole", "S3CleanupLambdaExecutionRole"):
+        (policy,) = properties(CENTRAL, role)["Policies"]
+        (conditional,) = [each["Fn::If"] for each in policy["PolicyDocument"]["Statement"] if "Fn::If" in each]
+        assert (conditional[0], conditional[1]["Sid"]) == ("IsTraced", "SendTraces")
 
 
 def test_the_cleanups_role_sees_no_other_stack() -> None:
@@ -551,6 +759,11 @@ def test_the_workgroup_decides_where_and_how_results_are_kept() -> None:
     configuration = workgroup["WorkGroupConfiguration"]
     assert configuration["EnforceWorkGroupConfiguration"] is True
     assert configuration["PublishCloudWatchMetricsEnabled"] is True
+    assert configuration["BytesScannedCutoffPerQuery"]["Fn::If"] == [
+        "HasBytesScannedCutoff",
+        {"Ref": "BytesScannedCutoffPerQuery"},
+        {"Ref": "AWS::NoValue"},
+    ]
     assert configuration["ResultConfiguration"] == {
         "OutputLocation": {"Fn::Sub": "s3://${AthenaQueryResultsBucket}/"},
         "ExpectedBucketOwner": {"Ref": "AWS::AccountId"},

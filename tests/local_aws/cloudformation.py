@@ -3,7 +3,8 @@
 - AWS::Athena::NamedQuery, AWS::IAM::RolePolicy and AWS::QuickSight::*.
 - AWS::S3::Bucket and AWS::S3::BucketPolicy, see `bucket_resources`.
 - AWS::Lambda::Function keeps its dead-letter queue and its reserved concurrency.
-- AWS::Athena::WorkGroup is deleted only when it is empty or RecursiveDeleteOption is set:
+- AWS::Athena::WorkGroup has a number where its template has one as text, as parameters' values are. It is deleted only
+  when it is empty or RecursiveDeleteOption is set:
   https://docs.aws.amazon.com/athena/latest/APIReference/API_DeleteWorkGroup.html
 - A generated name belongs to one stack: stacks of one name in two Regions of an account have an IAM role each.
   MiniStack derives the name from the stack's name alone.
@@ -55,6 +56,22 @@ def _replace_named_query(physical_id: str, old: Props, new: Props, stack_name: s
 
 def _delete_named_query(physical_id: str, props: Props) -> None:
     checked(athena._delete_named_query({"NamedQueryId": physical_id}))
+
+
+def _work_group_handler(original: Handler) -> Handler:
+    def with_numbers(props: Props) -> Props:
+        configuration = dict(props.get("WorkGroupConfiguration") or {})
+        if cutoff := configuration.pop("BytesScannedCutoffPerQuery", None):
+            configuration["BytesScannedCutoffPerQuery"] = int(cutoff)
+        return {**props, "WorkGroupConfiguration": configuration}
+
+    def create(logical_id: str, props: Props, stack_name: str) -> Created:
+        return original["create"](logical_id, with_numbers(props), stack_name)
+
+    def update(physical_id: str, old: Props, new: Props, stack_name: str, logical_id: str | None = None) -> Created:
+        return original["update"](physical_id, with_numbers(old), with_numbers(new), stack_name, logical_id)
+
+    return {"create": create, "update": update, "delete": _delete_work_group}
 
 
 def _delete_work_group(physical_id: str, props: Props) -> None:
@@ -186,12 +203,12 @@ def install() -> None:
         "update": _replace_named_query,
         "delete": _delete_named_query,
     }
-    handlers["AWS::Athena::WorkGroup"]["delete"] = _delete_work_group
     handlers["AWS::IAM::RolePolicy"] = _role_policy_handler(handlers["AWS::IAM::Policy"])
     for kind, (id_property, part) in _QUICKSIGHT_TYPES.items():
         handlers[f"AWS::QuickSight::{kind}"] = _quicksight_handler(id_property, part)
     handlers["AWS::QuickSight::RefreshSchedule"] = _refresh_schedule_handler()
     for resource_type, wrap in (
+        ("AWS::Athena::WorkGroup", _work_group_handler),
         ("AWS::S3::Bucket", bucket_handler),
         ("AWS::S3::BucketPolicy", bucket_policy_handler),
         ("AWS::Lambda::Function", _function_handler),

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 - A key is given as ARN of key or alias, or as bare id or alias of the *requester's* account, in the bucket's Region.
 - ``aws:kms`` without a key means the AWS managed key ``aws/s3``: everybody in the bucket's account may use it through
   S3, nobody else can, services included.
+- The encryption context is the bucket, as it is with S3 Bucket Keys; without them it is the object on AWS.
 - A key that is missing, disabled or pending deletion refuses with S3's ``KMS.…`` codes (400), a grant that is missing
   with ``AccessDenied`` (403).
 
@@ -78,7 +79,14 @@ def _denial(judge: Judge, account: str, bucket: str, action: str, headers: dict[
     if isinstance(key, Denial):
         return key
     if key is not None:
-        return judge(action, key, {"kms:ViaService": f"s3.{region}.amazonaws.com"})
+        return judge(
+            action,
+            key,
+            {
+                "kms:ViaService": f"s3.{region}.amazonaws.com",
+                "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}",
+            },
+        )
     if account == owner:
         return None
     managed = f"arn:aws:kms:{region}:{owner}:{_MANAGED_ALIAS}"
