@@ -29,17 +29,20 @@ from local_aws import (
     lambda_invocation,
     lambda_logs,
     organization,
+    organizations_api,
     resource_data_sync,
     s3_batch_delete,
     s3_bucket_owner,
     s3_listing,
     stack_cleanup,
     stack_deletion,
+    stack_sets_api,
 )
 
 # Later ones build on what earlier ones have replaced.
 MODULES = (
     organization,
+    organizations_api,
     authorization,
     encryption,
     s3_bucket_owner,
@@ -52,6 +55,7 @@ MODULES = (
     cloudformation,
     stack_cleanup,
     stack_deletion,
+    stack_sets_api,
     resource_data_sync,
     catalog,
     crawler,
