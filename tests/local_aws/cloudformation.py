@@ -6,6 +6,7 @@
 - AWS::Athena::WorkGroup has a number where its template has one as text, as parameters' values are. It is deleted only
   when it is empty or RecursiveDeleteOption is set:
   https://docs.aws.amazon.com/athena/latest/APIReference/API_DeleteWorkGroup.html
+- Conditions know the pseudo parameters of the account, the Region and the partition.
 - A generated name belongs to one stack: stacks of one name in two Regions of an account have an IAM role each.
   MiniStack derives the name from the stack's name alone.
 """
@@ -17,8 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
-from ministack.services import athena, lambda_svc
-from ministack.services.cloudformation import _stacks, provisioners
+from ministack.services import athena, cloudformation, lambda_svc
+from ministack.services.cloudformation import _stacks, engine, provisioners
 
 from local_aws.bucket_resources import bucket_handler, bucket_policy_handler
 from local_aws.resource_handler import Created, Handler, Props, checked, handler_error, is_true
@@ -194,8 +195,29 @@ def _unique(physical_name: Callable[..., str]) -> Callable[..., str]:
     return name
 
 
+# --- conditions
+
+
+def _with_pseudo_parameters(evaluate: Callable[[Props, Props], dict[str, bool]]) -> Callable[..., dict[str, bool]]:
+    """MiniStack takes `Ref: AWS::AccountId` in a condition for the text itself."""
+
+    def conditions(template: Props, parameters: Props) -> dict[str, bool]:
+        pseudo = {
+            "AWS::AccountId": get_account_id(),
+            "AWS::Partition": "aws",
+            "AWS::Region": get_region(),
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        return evaluate(template, {**parameters, **{name: {"Value": value} for name, value in pseudo.items()}})
+
+    return conditions
+
+
 def install() -> None:
     """Adds and replaces MiniStack's handlers."""
+    conditions = _with_pseudo_parameters(engine._evaluate_conditions)
+    for module in (engine, *(each for each in vars(cloudformation).values() if hasattr(each, "_evaluate_conditions"))):
+        module._evaluate_conditions = conditions
     provisioners._physical_name = _unique(provisioners._physical_name)
     handlers: dict[str, Handler] = provisioners._RESOURCE_HANDLERS
     handlers["AWS::Athena::NamedQuery"] = {

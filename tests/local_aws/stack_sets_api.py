@@ -108,7 +108,8 @@ def _targets(request: Request) -> dict[str, str]:
     units = targets.get("OrganizationalUnitIds", [])
     if not units:
         raise ApiError(
-            "ValidationError", "OrganizationalUnitIds are required for stack sets with service-managed permissions"
+            "ValidationError",
+            "StackSets with SERVICE_MANAGED permission model can only have OrganizationalUnit as target",
         )
     found: dict[str, str] = {}
     for unit in units:
@@ -210,7 +211,7 @@ def _describe_stack_set(request: Request) -> Answer:
         "StackSet": {
             "StackSetName": stack_set.name,
             "StackSetId": stack_set.id,
-            "Description": stack_set.description,
+            "Description": stack_set.description or None,
             "Status": "ACTIVE",
             "TemplateBody": stack_set.template,
             "Parameters": [
