@@ -296,6 +296,46 @@ def test_table_prefix_and_taken_names(world: World) -> None:
     assert re.fullmatch(r"fleet_aws_tag_[0-9a-f]{32}", names[1])
 
 
+def made_by_hand(world: World) -> dict[str, Any]:
+    """A table as a crawler would make it, but by somebody else."""
+    return {
+        "Name": "aws_tag",
+        "PartitionKeys": [{"Name": name, "Type": "string"} for name in ("accountid", "region", "resourcetype")],
+        "Parameters": {"classification": "json", "compressionType": "none"},
+        "StorageDescriptor": {
+            "Columns": [{"Name": "key", "Type": "string"}],
+            "Location": f"s3://{BUCKET}/{world.name}/AWS:Tag/",
+        },
+    }
+
+
+def test_a_table_that_another_made_at_the_folder_is_gone_on_with(world: World) -> None:
+    world.put(leaf("AWS:Tag"), {"Value": "v"})
+    world.create(LEVEL_3, SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"})
+    world.glue.create_table(DatabaseName=world.name, TableInput=made_by_hand(world))
+    tables = world.crawled()
+    assert list(tables) == ["aws_tag"]
+    assert columns(tables["aws_tag"]) == ["key"], "the policy is LOG"
+    assert len(world.partitions("aws_tag")) == 1
+
+
+def test_a_crawler_that_makes_a_second_table_keeps_to_it() -> None:
+    """The other behaviour that AWS's may be, by a setting."""
+    with LocalAws(extra_env={"LOCAL_AWS_CRAWLER_ADOPTS_TABLES": "0"}) as server:
+        server.client("s3", ACCOUNT).create_bucket(Bucket=BUCKET)
+        world = World(server, "second")
+        world.put(leaf("AWS:Tag"), {"Value": "v"})
+        world.create(LEVEL_3, SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"})
+        world.glue.create_table(DatabaseName=world.name, TableInput=made_by_hand(world))
+        first, second = sorted(world.crawled())
+        assert first == "aws_tag"
+        assert re.fullmatch(r"aws_tag_[0-9a-f]{32}", second)
+        assert not world.partitions(first)
+        world.put(leaf("AWS:Tag", region="eu-west-1"), {"Value": "v"})
+        assert sorted(world.crawled()) == [first, second]
+        assert (len(world.partitions(first)), len(world.partitions(second))) == (0, 2)
+
+
 def drop_column(world: World, table: dict[str, Any], name: str) -> None:
     """What the column deleter does, with a parameter of our own put in."""
     storage = table["StorageDescriptor"]

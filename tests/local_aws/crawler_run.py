@@ -7,12 +7,17 @@
   becomes of known ones: https://docs.aws.amazon.com/glue/latest/dg/crawler-configuration.html
 
 `crawler_layout` finds the tables in the keys and `crawler_schema` the columns in the files.
+
+What a crawler does where it finds a table that somebody else made at one of its folders is not documented. By default
+it goes on with it as with its own. With LOCAL_AWS_CRAWLER_ADOPTS_TABLES=0 it does what AWS documents for a name that is
+taken: it makes a second table, whose name has a hash for a suffix, and from then on keeps to that one.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
@@ -140,7 +145,7 @@ class Run:
         if refusal := role_refusal(self._role, self.crawler["Name"]):
             raise CrawlError(refusal)
         self._need_glue("GetDatabase")
-        self._known = {_location(table): table for table in catalog.tables(self._database)}
+        self._known = {_location(table): table for table in catalog.tables(self._database) if _goes_on_with(table)}
         targets = [self._target(target) for target in (self.crawler["Targets"].get("S3Targets") or [])]
         for target in targets:
             for found in find_tables(
@@ -321,6 +326,11 @@ class Run:
                 deprecated = {**_as_input(table), "Parameters": {**parameters, _DEPRECATED: self.crawler["Name"]}}
                 catalog.update_table(self._database, deprecated)
                 self.counts.tablesUpdated += 1
+
+
+def _goes_on_with(table: dict[str, Any]) -> bool:
+    """Whether the crawler keeps a table that lies at one of its folders; it does so with what a crawler made."""
+    return table["CreatedBy"].endswith(f"/{_SESSION}") or os.environ.get("LOCAL_AWS_CRAWLER_ADOPTS_TABLES", "1") == "1"
 
 
 def _location(entity: dict[str, Any]) -> str:

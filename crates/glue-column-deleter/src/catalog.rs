@@ -1,14 +1,25 @@
-//! The three calls to AWS Glue.
+//! The calls to AWS Glue.
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::Builder;
+use aws_sdk_glue::error::SdkError;
+use aws_sdk_glue::operation::batch_create_partition::BatchCreatePartitionError;
+use aws_sdk_glue::operation::create_table::CreateTableError;
+use aws_sdk_glue::operation::get_partitions::GetPartitionsError;
 use aws_sdk_glue::operation::get_table::GetTableError;
 use aws_sdk_glue::operation::update_table::UpdateTableError;
-use aws_sdk_glue::types::Table;
+use aws_sdk_glue::types::{Partition, PartitionError, PartitionInput, Table, TableInput};
 
 use crate::config::GlueName;
 use crate::error::{Error, TableError};
 use crate::repair::Repair;
+
+/// How many partitions one call registers:
+/// <https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html>.
+const MAX_PARTITIONS: usize = 100;
+
+/// Glue's word for a table or a partition that somebody else was faster to make.
+const ALREADY_EXISTS: &str = "AlreadyExistsException";
 
 /// One database of the account's data catalog.
 #[derive(Clone, Debug)]
@@ -111,6 +122,96 @@ impl Catalog {
         }
         Err(error)
     }
+
+    /// Makes a table; `false` says that somebody else was faster.
+    pub(crate) async fn create(&self, table: TableInput) -> Result<bool, TableError> {
+        let name = table.name.clone();
+        let sent = self
+            .client
+            .create_table()
+            .database_name(self.database.as_str())
+            .table_input(table)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateTableError::is_already_exists_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(TableError::create(&name, error)),
+        }
+    }
+
+    /// All partitions of a table, without their columns, or `None` if there is no such table any more.
+    pub(crate) async fn partitions(
+        &self,
+        table: &str,
+    ) -> Result<Option<Vec<Partition>>, TableError> {
+        let is_gone = |error: &SdkError<GetPartitionsError>| {
+            let refused = error.as_service_error();
+            refused.is_some_and(GetPartitionsError::is_entity_not_found_exception)
+        };
+        let mut pages = self
+            .client
+            .get_partitions()
+            .database_name(self.database.as_str())
+            .table_name(table)
+            .exclude_column_schema(true)
+            .into_paginator()
+            .send();
+        let mut partitions = Vec::new();
+        while let Some(page) = pages.next().await {
+            match page {
+                Ok(page) => partitions.extend(page.partitions.into_iter().flatten()),
+                Err(error) if is_gone(&error) => return Ok(None),
+                Err(error) => return Err(TableError::list_partitions(table, error)),
+            }
+        }
+        Ok(Some(partitions))
+    }
+
+    /// Registers partitions with a table. Those that somebody else was faster to register are fine, and so is a table
+    /// that is gone.
+    pub(crate) async fn add_partitions(
+        &self,
+        table: &str,
+        partitions: &[PartitionInput],
+    ) -> Result<(), TableError> {
+        for some in partitions.chunks(MAX_PARTITIONS) {
+            let sent = self
+                .client
+                .batch_create_partition()
+                .database_name(self.database.as_str())
+                .table_name(table)
+                .set_partition_input_list(Some(some.to_vec()))
+                .send()
+                .await;
+            let refused = match sent {
+                Ok(answer) => answer.errors.unwrap_or_default(),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(BatchCreatePartitionError::is_entity_not_found_exception) =>
+                {
+                    return Ok(());
+                }
+                Err(error) => return Err(TableError::add_partitions(table, error)),
+            };
+            let code =
+                |error: &PartitionError| error.error_detail()?.error_code().map(str::to_owned);
+            if let Some(error) = refused
+                .into_iter()
+                .find(|error| code(error).as_deref() != Some(ALREADY_EXISTS))
+            {
+                return Err(TableError::partition_refused(table, error));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +259,7 @@ mod tests {
             version_id: table_read.version_id.clone(),
             table_input: table_input(table_read),
             removed: Vec::new(),
+            added: Vec::new(),
         };
         // A member that the SDK learns later is absent from the file and shows up here.
         let debug = format!("{:?}", repair.table_input);

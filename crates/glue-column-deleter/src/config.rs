@@ -7,6 +7,8 @@ use std::fmt;
 const CRAWLER_NAME: &str = "CRAWLER_NAME";
 /// Names the database that the crawler writes.
 const DATABASE_NAME: &str = "DATABASE_NAME";
+/// Says which folder the crawler reads.
+const DATA_LOCATION: &str = "DATA_LOCATION";
 
 /// The function's configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,14 +17,18 @@ pub struct Config {
     pub crawler: GlueName,
     /// The database to repair.
     pub database: GlueName,
+    /// The folder that the crawler reads. Without it no table is made; that is how the function was deployed before it
+    /// made any.
+    pub data_location: Option<DataLocation>,
 }
 
 impl Config {
-    /// Reads `CRAWLER_NAME` and `DATABASE_NAME` from the process environment, given as a map.
+    /// Reads `CRAWLER_NAME`, `DATABASE_NAME` and, if it is set, `DATA_LOCATION` from the process environment, given as
+    /// a map.
     ///
     /// # Errors
     ///
-    /// One of the two is missing or is no name that Glue accepts.
+    /// One of the names is missing or is none that Glue accepts, or the location is no folder of a bucket.
     pub fn from_env(env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let name = |variable| {
             let value = env.get(variable).ok_or(ConfigError::Missing { variable })?;
@@ -32,9 +38,17 @@ impl Config {
                 source,
             })
         };
+        let location = |value: &String| {
+            DataLocation::new(value).map_err(|source| ConfigError::InvalidLocation {
+                variable: DATA_LOCATION,
+                value: value.clone(),
+                source,
+            })
+        };
         Ok(Self {
             crawler: name(CRAWLER_NAME)?,
             database: name(DATABASE_NAME)?,
+            data_location: env.get(DATA_LOCATION).map(location).transpose()?,
         })
     }
 }
@@ -42,7 +56,7 @@ impl Config {
 /// Why the environment is no configuration.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ConfigError {
-    /// The variable is not set; both are required.
+    /// The variable is not set and required.
     #[error("environment variable {variable} is not set")]
     Missing {
         /// The variable's name.
@@ -57,6 +71,16 @@ pub enum ConfigError {
         value: String,
         /// The rule that the value breaks.
         source: GlueNameError,
+    },
+    /// The variable is set to something that is no folder of a bucket.
+    #[error("environment variable {variable} is {value:?}: {source}")]
+    InvalidLocation {
+        /// The variable's name.
+        variable: &'static str,
+        /// Its value as found.
+        value: String,
+        /// The rule that the value breaks.
+        source: DataLocationError,
     },
 }
 
@@ -126,6 +150,63 @@ pub enum GlueNameError {
     },
 }
 
+/// The folder that the crawler reads, as a URI: `s3://`, a bucket's name, a slash, and the folder's path, which ends in
+/// a slash, or nothing for the whole bucket.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DataLocation(String);
+
+impl DataLocation {
+    /// Takes a location as it is.
+    ///
+    /// # Errors
+    ///
+    /// `location` is not of that form.
+    pub fn new(location: &str) -> Result<Self, DataLocationError> {
+        let path = location
+            .strip_prefix("s3://")
+            .ok_or(DataLocationError::Scheme)?;
+        let (bucket, folder) = path.split_once('/').ok_or(DataLocationError::Slash)?;
+        if !is_bucket_name(bucket) {
+            return Err(DataLocationError::Bucket {
+                bucket: bucket.to_owned(),
+            });
+        }
+        if !folder.is_empty() && !folder.ends_with('/') {
+            return Err(DataLocationError::Slash);
+        }
+        Ok(Self(location.to_owned()))
+    }
+
+    /// The location of a folder in this one.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> String {
+        format!("{}{name}/", self.0)
+    }
+}
+
+/// As far as a slip would show: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+fn is_bucket_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    (3..=63).contains(&name.len()) && name.chars().all(is_allowed)
+}
+
+/// The rule of [`DataLocation`] that a string breaks.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DataLocationError {
+    /// It is no URI of S3.
+    #[error("a location begins with s3://")]
+    Scheme,
+    /// It names an object, or the bucket has no end.
+    #[error("a location ends in a slash")]
+    Slash,
+    /// The bucket's name is none.
+    #[error("{bucket:?} is no bucket's name")]
+    Bucket {
+        /// What stands in its place.
+        bucket: String,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +251,14 @@ mod tests {
             .into()
     }
 
+    fn env_with_location(location: &str) -> BTreeMap<String, String> {
+        env([
+            ("CRAWLER_NAME", "c"),
+            ("DATABASE_NAME", "db"),
+            ("DATA_LOCATION", location),
+        ])
+    }
+
     #[test]
     fn the_environment_is_read_by_name() {
         let env = env([
@@ -180,6 +269,22 @@ mod tests {
         let config = Config::from_env(&env).expect("both are good names");
         assert_eq!(config.crawler.as_str(), "SSM-GlueCrawler");
         assert_eq!(config.database.as_str(), "ssm_global_resource_sync");
+        assert_eq!(config.data_location, None);
+    }
+
+    #[test]
+    fn a_location_is_a_folder_of_a_bucket_or_the_whole_of_it() {
+        for (good, folder) in [
+            (
+                "s3://ssm-resource-sync-us-east-1-111122223333/ResourceDataSync/",
+                "s3://ssm-resource-sync-us-east-1-111122223333/ResourceDataSync/AWS:Tag/",
+            ),
+            ("s3://b.1/a/b/", "s3://b.1/a/b/AWS:Tag/"),
+            ("s3://bucket/", "s3://bucket/AWS:Tag/"),
+        ] {
+            let location = DataLocation::new(good).expect(good);
+            assert_eq!(location.folder("AWS:Tag"), folder);
+        }
     }
 
     #[test]
@@ -200,6 +305,30 @@ mod tests {
             (
                 env([("CRAWLER_NAME", "c"), ("DATABASE_NAME", "d\nb")]),
                 r#"environment variable DATABASE_NAME is "d\nb": a name does not hold the character '\n'"#,
+            ),
+            (
+                env_with_location(""),
+                r#"environment variable DATA_LOCATION is "": a location begins with s3://"#,
+            ),
+            (
+                env_with_location("https://bucket/folder/"),
+                r#"environment variable DATA_LOCATION is "https://bucket/folder/": a location begins with s3://"#,
+            ),
+            (
+                env_with_location("s3://bucket"),
+                r#"environment variable DATA_LOCATION is "s3://bucket": a location ends in a slash"#,
+            ),
+            (
+                env_with_location("s3://bucket/folder"),
+                r#"environment variable DATA_LOCATION is "s3://bucket/folder": a location ends in a slash"#,
+            ),
+            (
+                env_with_location("s3:///folder/"),
+                r#"environment variable DATA_LOCATION is "s3:///folder/": "" is no bucket's name"#,
+            ),
+            (
+                env_with_location("s3://${Bucket}/folder/"),
+                r#"environment variable DATA_LOCATION is "s3://${Bucket}/folder/": "${Bucket}" is no bucket's name"#,
             ),
         ] {
             let error = Config::from_env(&env).expect_err(message);

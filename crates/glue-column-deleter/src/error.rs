@@ -2,9 +2,13 @@
 //! nothing else of an error into its report.
 
 use aws_sdk_glue::error::SdkError;
+use aws_sdk_glue::operation::batch_create_partition::BatchCreatePartitionError;
+use aws_sdk_glue::operation::create_table::CreateTableError;
+use aws_sdk_glue::operation::get_partitions::GetPartitionsError;
 use aws_sdk_glue::operation::get_table::GetTableError;
 use aws_sdk_glue::operation::get_tables::GetTablesError;
 use aws_sdk_glue::operation::update_table::UpdateTableError;
+use aws_sdk_glue::types::PartitionError;
 use lambda_runtime::Diagnostic;
 use lambda_sdk::AwsError;
 
@@ -26,7 +30,7 @@ pub enum Error {
         database: String,
     },
     /// Nobody knows the tables; none was changed.
-    #[error("list the tables of database {database}: {source}{}", advice(.source, "glue:GetTables", "DESCRIBE"))]
+    #[error("list the tables of database {database}: {source}{}", advice(.source, "glue:GetTables", "DESCRIBE on the table"))]
     ListTables {
         /// The database's name.
         database: String,
@@ -34,20 +38,20 @@ pub enum Error {
         source: AwsError,
     },
     /// Some tables could not be repaired; all others are.
-    #[error("repair {} of {tables_checked} tables: {}", .failures.len(), joined(.failures))]
+    #[error("repair {} of {tables} tables: {}", .failures.len(), joined(.failures))]
     Tables {
-        /// How many tables the database has.
-        tables_checked: usize,
+        /// How many tables the database has, with those that it lacks.
+        tables: usize,
         /// One for each table that could not be repaired.
         failures: Vec<TableError>,
     },
 }
 
-/// Why one table could not be repaired.
+/// Why one table could not be repaired or made.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The table changed underneath, and its new definition can't be read.
-    #[error("read table {table} again: {source}{}", advice(.source, "glue:GetTable", "DESCRIBE"))]
+    #[error("read table {table} again: {source}{}", advice(.source, "glue:GetTable", "DESCRIBE on the table"))]
     Read {
         /// The table's name.
         table: String,
@@ -55,16 +59,54 @@ pub enum TableError {
         source: AwsError,
     },
     /// The table's definition can't be replaced.
-    #[error("update table {table}: {source}{}", advice(.source, "glue:UpdateTable", "ALTER"))]
+    #[error("update table {table}: {source}{}", advice(.source, "glue:UpdateTable", "ALTER on the table"))]
     Update {
         /// The table's name.
         table: String,
         /// The cause as AWS or the connection told it.
         source: AwsError,
     },
+    /// The table can't be made.
+    #[error("create table {table}: {source}{}", advice(.source, "glue:CreateTable", "CREATE_TABLE on the database"))]
+    Create {
+        /// The table's name.
+        table: String,
+        /// The cause as AWS or the connection told it.
+        source: AwsError,
+    },
+    /// Nobody knows the table's partitions, or those that it shall have.
+    #[error("list the partitions of table {table}: {source}{}", advice(.source, "glue:GetPartitions", "SELECT on the table"))]
+    ListPartitions {
+        /// The table's name.
+        table: String,
+        /// The cause as AWS or the connection told it.
+        source: AwsError,
+    },
+    /// The table can't get partitions.
+    #[error("add partitions to table {table}: {source}{}", advice(.source, "glue:BatchCreatePartition", "ALTER on the table"))]
+    AddPartitions {
+        /// The table's name.
+        table: String,
+        /// The cause as AWS or the connection told it.
+        source: AwsError,
+    },
+    /// Glue took some partitions and refused this one.
+    #[error("add partition {partition} to table {table}: {code}: {message}")]
+    PartitionRefused {
+        /// The table's name.
+        table: String,
+        /// The partition's values, separated by slashes.
+        partition: String,
+        /// Glue's error code.
+        code: String,
+        /// Glue's message.
+        message: String,
+    },
     /// The time ran out, or what of it a single table may take.
-    #[error("update table {table} in time")]
+    #[error("{step} table {table} in time")]
     Time {
+        /// What was to be done.
+        step: &'static str,
         /// The table's name.
         table: String,
     },
@@ -101,6 +143,38 @@ impl TableError {
             source: error.into(),
         }
     }
+
+    pub(crate) fn create(table: &str, error: SdkError<CreateTableError>) -> Self {
+        Self::Create {
+            table: table.to_owned(),
+            source: error.into(),
+        }
+    }
+
+    pub(crate) fn list_partitions(table: &str, error: SdkError<GetPartitionsError>) -> Self {
+        Self::ListPartitions {
+            table: table.to_owned(),
+            source: error.into(),
+        }
+    }
+
+    pub(crate) fn add_partitions(table: &str, error: SdkError<BatchCreatePartitionError>) -> Self {
+        Self::AddPartitions {
+            table: table.to_owned(),
+            source: error.into(),
+        }
+    }
+
+    pub(crate) fn partition_refused(table: &str, error: PartitionError) -> Self {
+        let detail = error.error_detail;
+        let (code, message) = detail.map_or((None, None), |it| (it.error_code, it.error_message));
+        Self::PartitionRefused {
+            table: table.to_owned(),
+            partition: error.partition_values.unwrap_or_default().join("/"),
+            code: code.unwrap_or_else(|| "error without a code".to_owned()),
+            message: message.unwrap_or_default(),
+        }
+    }
 }
 
 impl From<Error> for Diagnostic {
@@ -118,8 +192,7 @@ fn advice(error: &AwsError, action: &str, lake_formation: &str) -> String {
         return String::new();
     }
     format!(
-        "; the function's role needs {action}, and {lake_formation} on the table where AWS Lake Formation governs \
-         the database"
+        "; the function's role needs {action}, and {lake_formation} where AWS Lake Formation governs the database"
     )
 }
 

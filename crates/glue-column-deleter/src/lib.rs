@@ -1,4 +1,5 @@
-//! Keeps the tables of a crawled database free of columns that repeat a partition key.
+//! Keeps the tables of a crawled database fit for the queries: free of columns that repeat a partition key, and with all
+//! that the queries name.
 //!
 //! A resource data sync writes `…/AWS:InstanceInformation/accountid=…/region=…/resourcetype=…/`, and the files
 //! in those folders carry a `ResourceType` of their own. The crawler makes a partition key of the folder and a
@@ -6,7 +7,10 @@
 //! `HIVE_INVALID_METADATA: … Table descriptor contains duplicate columns`. This function runs when the crawler
 //! has succeeded and takes such columns out again; the partition keys stay, since the files lie by them.
 //!
-//! - [`Config`]: the crawler to listen to and the database to repair, from the environment.
+//! The crawler knows of a type or an attribute only what a file of this fleet has shown it so far. So the function also
+//! adds the documented columns that a known type's table lacks, and makes the known types' tables that are not there.
+//!
+//! - [`Config`]: the crawler to listen to, the database to repair and where its data lies, from the environment.
 //! - [`ColumnDeleter`]: the handler, which answers with a [`Summary`] or an [`Error`].
 
 mod catalog;
@@ -14,9 +18,11 @@ mod config;
 mod error;
 mod event;
 mod handler;
+mod plan;
 mod repair;
+mod schema;
 mod table_input;
 
-pub use config::{Config, ConfigError, GlueName, GlueNameError};
+pub use config::{Config, ConfigError, DataLocation, DataLocationError, GlueName, GlueNameError};
 pub use error::{Error, TableError};
 pub use handler::{ColumnDeleter, Summary};

@@ -8,7 +8,7 @@ use lambda_sdk::test_util::Reply;
 use serde_json::{Value, json};
 
 use crate::glue::FakeGlue;
-use crate::support::{DATABASE, operations, run, table};
+use crate::support::{DATABASE, KNOWN, crawled, operations, run, run_at_location, table};
 
 /// A database of three pages: one table that needs nothing, one that changes underneath, and a view.
 fn database(moved: &'static str) -> FakeGlue {
@@ -170,4 +170,97 @@ async fn a_repair_survives_every_fault() {
 #[tokio::test(start_paused = true)]
 async fn a_repair_survives_every_fault_where_a_version_that_moved_is_an_invalid_input() {
     survives_every_fault("InvalidInputException").await;
+}
+
+const NODES: &str = "aws_instanceinformation";
+const SECOND: &str = "aws_tag_0123456789abcdef0123456789abcdef";
+
+/// A database that has a table with columns too many and too few, lacks all others, and has a second one in the place of
+/// one that is to be made.
+fn incomplete_database() -> FakeGlue {
+    let nodes = crawled(
+        NODES,
+        "AWS:InstanceInformation",
+        &["agenttype", "resourcetype"],
+    );
+    let second = crawled(SECOND, "AWS:Tag", &["key"]);
+    FakeGlue::new([nodes, second]).with(|state| {
+        let partitions = ["a", "b", "c"].map(|it| {
+            json!({ "Values": [it, "r", "t"], "StorageDescriptor": { "Location": format!("s3://{it}/") } })
+        });
+        state.partitions.insert(SECOND.to_owned(), partitions.into());
+    })
+}
+
+/// The tables that are not as they should be.
+fn incomplete_tables(glue: &FakeGlue) -> Vec<&'static str> {
+    let is_complete = |name: &str| {
+        let Some(table) = glue.table(name) else {
+            return false;
+        };
+        let columns = column_names(&table);
+        let places = |table| -> Vec<Value> {
+            let partitions = glue.partitions(table).into_iter();
+            partitions
+                .map(|it| json!([it["Values"], it["StorageDescriptor"]["Location"]]))
+                .collect()
+        };
+        !columns.contains(&"resourcetype")
+            && columns.ends_with(&["resourceid", "capturetime", "schemaversion"])
+            && (name != "aws_tag" || places(name) == places(SECOND))
+    };
+    let names = KNOWN.into_iter();
+    names.filter(|name| !is_complete(name)).collect()
+}
+
+/// What must hold after a run, and after the next ones.
+async fn check_completion(case: &str, glue: FakeGlue, result: Result<Summary, Error>) {
+    let incomplete = incomplete_tables(&glue);
+    match result {
+        Ok(_) => assert_eq!(incomplete, [""; 0], "{case}"),
+        Err(error @ Error::Tables { .. }) => {
+            let error = error.to_string();
+            for name in incomplete {
+                assert!(error.contains(&format!("table {name}")), "{case}: {error}");
+            }
+        }
+        Err(error) => {
+            assert!(error.to_string().contains(DATABASE), "{case}: {error}");
+            let is_list = |it: &String| it == "GetTables";
+            assert!(operations(&glue.http).iter().all(is_list), "{case}");
+        }
+    }
+
+    let glue = glue.with(|state| state.network = Box::new(|| None));
+    run_at_location(&glue.http).await.expect(case);
+    assert_eq!(incomplete_tables(&glue), [""; 0], "{case}");
+    let before = glue.http.sent().len();
+    run_at_location(&glue.http).await.expect(case);
+    let calls = operations(&glue.http).split_off(before);
+    let is_read = |it: &String| it.starts_with("Get");
+    assert!(
+        calls.iter().all(is_read),
+        "{case}: nothing is left to do: {calls:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_survives_every_fault() {
+    for (fault, reply, is_carried_out) in faults() {
+        for (kind, times) in [("once", 1), ("from there on", u32::MAX)] {
+            for first in 1.. {
+                let case = format!("call {first} {fault} {kind}");
+                let fault = (&reply, is_carried_out);
+                let (glue, hits) = failing(incomplete_database(), fault, first, times);
+                let result = run_at_location(&glue.http).await;
+                if hits.try_recv().is_err() {
+                    result.expect("nothing failed");
+                    // A list, an update, six creations, three lists of partitions, and their registration.
+                    assert_eq!(first, 12 + 1, "{case}: not every call was hit");
+                    break;
+                }
+                check_completion(&case, glue, result).await;
+            }
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! A stand-in for a database of the data catalog: lists in pages of two, versions that are enforced,
-//! and a writer who is faster.
+//! A stand-in for a database of the data catalog: lists in pages of two, versions that are enforced, partitions, and
+//! a writer who is faster.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,8 @@ pub(crate) type Network = Box<dyn FnMut() -> Option<(Reply, bool)> + Send>;
 /// What is known to the service.
 pub(crate) struct State {
     pub(crate) tables: Vec<Value>,
+    /// The partitions by table.
+    pub(crate) partitions: BTreeMap<String, Vec<Value>>,
     /// How often another writer comes first, by table: it adds a column.
     pub(crate) faster_writers: BTreeMap<&'static str, u32>,
     /// The error for a version that has moved; which one Glue gives, if any, is not documented.
@@ -35,6 +37,7 @@ impl FakeGlue {
     pub(crate) fn new(tables: impl IntoIterator<Item = Value>) -> Self {
         let state = Arc::new(Mutex::new(State {
             tables: tables.into_iter().collect(),
+            partitions: BTreeMap::new(),
             faster_writers: BTreeMap::new(),
             moved: "ConcurrentModificationException",
             network: Box::new(|| None),
@@ -53,6 +56,15 @@ impl FakeGlue {
 
     pub(crate) fn tables(&self) -> Vec<Value> {
         self.state.lock().expect("no panic").tables.clone()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> Option<Value> {
+        self.tables().into_iter().find(|it| it["Name"] == name)
+    }
+
+    pub(crate) fn partitions(&self, table: &str) -> Vec<Value> {
+        let state = self.state.lock().expect("no panic");
+        state.partitions.get(table).cloned().unwrap_or_default()
     }
 }
 
@@ -79,6 +91,9 @@ impl State {
                 None => Reply::error(400, "EntityNotFoundException", "Entity Not Found"),
             },
             Some("UpdateTable") => self.update(&input),
+            Some("CreateTable") => self.create(&input),
+            Some("GetPartitions") => self.list_partitions(&input),
+            Some("BatchCreatePartition") => self.create_partitions(&input),
             other => panic!("{other:?} was called"),
         }
     }
@@ -88,14 +103,56 @@ impl State {
     }
 
     fn list(&self, input: &Value) -> Reply {
-        let first = input["NextToken"].as_str().unwrap_or("0");
-        let first: usize = first.parse().expect("a token of ours");
-        let page: Vec<_> = self.tables.iter().skip(first).take(PAGE_SIZE).collect();
-        let mut output = json!({ "TableList": page });
-        if first + PAGE_SIZE < self.tables.len() {
-            output["NextToken"] = (first + PAGE_SIZE).to_string().into();
+        page("TableList", &self.tables, input)
+    }
+
+    fn create(&mut self, input: &Value) -> Reply {
+        let mut table = input["TableInput"].clone();
+        if self.find(&table["Name"]).is_some() {
+            return Reply::error(400, "AlreadyExistsException", "Table already exists.");
         }
-        Reply::ok(output.to_string())
+        table["VersionId"] = "0".into();
+        table["DatabaseName"] = DATABASE.into();
+        self.tables.push(table);
+        Reply::ok("{}")
+    }
+
+    fn list_partitions(&mut self, input: &Value) -> Reply {
+        if self.find(&input["TableName"]).is_none() {
+            return Reply::error(400, "EntityNotFoundException", "Table not found.");
+        }
+        let name = input["TableName"].as_str().expect("a string");
+        let none = Vec::new();
+        page(
+            "Partitions",
+            self.partitions.get(name).unwrap_or(&none),
+            input,
+        )
+    }
+
+    fn create_partitions(&mut self, input: &Value) -> Reply {
+        if self.find(&input["TableName"]).is_none() {
+            return Reply::error(400, "EntityNotFoundException", "Table not found.");
+        }
+        let name = input["TableName"].as_str().expect("a string").to_owned();
+        let partitions = self.partitions.entry(name).or_default();
+        let mut errors = Vec::new();
+        let inputs = input["PartitionInputList"].as_array().expect("an array");
+        assert!(inputs.len() <= 100, "Glue refuses {}", inputs.len());
+        for input in inputs {
+            if partitions.iter().any(|it| it["Values"] == input["Values"]) {
+                errors.push(json!({
+                    "PartitionValues": input["Values"],
+                    "ErrorDetail": {
+                        "ErrorCode": "AlreadyExistsException",
+                        "ErrorMessage": "Partition already exists.",
+                    },
+                }));
+            } else {
+                partitions.push(input.clone());
+            }
+        }
+        Reply::ok(json!({ "Errors": errors }).to_string())
     }
 
     fn update(&mut self, input: &Value) -> Reply {
@@ -129,6 +186,18 @@ impl State {
         count_version(table);
         Reply::ok("{}")
     }
+}
+
+/// A page of a list, under the output's member of that name.
+fn page(member: &str, all: &[Value], input: &Value) -> Reply {
+    let first = input["NextToken"].as_str().unwrap_or("0");
+    let first: usize = first.parse().expect("a token of ours");
+    let page: Vec<_> = all.iter().skip(first).take(PAGE_SIZE).collect();
+    let mut output = json!({ member: page });
+    if first + PAGE_SIZE < all.len() {
+        output["NextToken"] = (first + PAGE_SIZE).to_string().into();
+    }
+    Reply::ok(output.to_string())
 }
 
 fn count_version(table: &mut Value) {

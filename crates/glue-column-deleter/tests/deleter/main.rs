@@ -1,5 +1,6 @@
 //! Events in, requests to AWS Glue out: the real SDK client over a programmable HTTP client.
 
+mod completion;
 mod errors;
 mod events;
 mod faults;
@@ -9,3 +10,4 @@ mod recipe;
 mod repairs;
 mod support;
 mod time;
+mod twins;

@@ -6,7 +6,7 @@ use lambda_sdk::test_util::{FakeHttp, Reply};
 use serde_json::{Value, json};
 
 use crate::glue::FakeGlue;
-use crate::support::{DATABASE, body, columns_removed, operations, run, table};
+use crate::support::{DATABASE, body, columns_by_table, operations, run, table};
 
 #[tokio::test(start_paused = true)]
 async fn a_table_that_changed_underneath_is_read_again_and_its_newest_definition_is_kept() {
@@ -36,7 +36,7 @@ async fn a_table_that_changed_underneath_is_read_again_and_its_newest_definition
 
     assert_eq!(
         summary.columns_removed,
-        columns_removed(&[("t", &["region"])])
+        columns_by_table(&[("t", &["region"])])
     );
     assert_eq!(
         operations(&http),
@@ -138,7 +138,7 @@ async fn an_invalid_input_whose_version_has_moved_is_tried_again() {
         let removed: [(&str, &[&str]); 1] = [("t", &["region"])];
         assert_eq!(
             summary.columns_removed,
-            columns_removed(&removed),
+            columns_by_table(&removed),
             "{moved}"
         );
         let columns = glue.tables()[0]["StorageDescriptor"]["Columns"].clone();

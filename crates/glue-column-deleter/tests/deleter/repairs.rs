@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lambda_sdk::test_util::{FakeHttp, Reply};
 use serde_json::{Value, json};
 
-use crate::support::{DATABASE, body, columns_removed, operations, run, table};
+use crate::support::{DATABASE, body, columns_by_table, operations, run, table};
 
 #[tokio::test]
 async fn columns_that_repeat_a_partition_key_are_removed_on_every_page() {
@@ -38,7 +38,7 @@ async fn columns_that_repeat_a_partition_key_are_removed_on_every_page() {
         ("aws_instanceinformation", &["resourcetype"]),
         ("custom_rack", &["Region", "AccountId"]),
     ];
-    assert_eq!(summary.columns_removed, columns_removed(&removed));
+    assert_eq!(summary.columns_removed, columns_by_table(&removed));
     assert_eq!(
         operations(&http),
         ["GetTables", "GetTables", "UpdateTable", "UpdateTable"]
@@ -100,6 +100,13 @@ async fn the_summary_is_json_with_the_unit_in_the_name() {
     assert!(elapsed.is_u64(), "{elapsed}");
     assert_eq!(
         summary,
-        json!({ "tables_checked": 1, "columns_removed": { "t": ["region"] }, "elapsed_ms": null })
+        json!({
+            "tables_checked": 1,
+            "columns_removed": { "t": ["region"] },
+            "columns_added": {},
+            "tables_created": [],
+            "partitions_added": {},
+            "elapsed_ms": null,
+        })
     );
 }

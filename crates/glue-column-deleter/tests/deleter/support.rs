@@ -12,6 +12,20 @@ use tokio::time::Instant;
 pub(crate) const DATABASE: &str = "ssm_global_resource_sync";
 pub(crate) const CRAWLER: &str = "SSM-GlueCrawler";
 
+/// Where the crawler looks, as the template of the central stack tells the function.
+pub(crate) const LOCATION: &str = "s3://ssm-resource-sync-us-east-1-111122223333/ResourceDataSync/";
+
+/// The tables that the queries read.
+pub(crate) const KNOWN: [&str; 7] = [
+    "aws_instanceinformation",
+    "aws_compliancesummary",
+    "aws_complianceitem",
+    "aws_patchsummary",
+    "aws_application",
+    "aws_tag",
+    "aws_instancedetailedinformation",
+];
+
 /// The function's time, as in the template of the central stack.
 pub(crate) const TIME: Duration = Duration::from_mins(5);
 
@@ -64,10 +78,26 @@ pub(crate) fn table(name: &str, version: u32, columns: &[&str]) -> Value {
     })
 }
 
-/// The function as Lambda starts it.
+/// A table as the crawler makes it, at its place and with the crawler's name on it.
+pub(crate) fn crawled(name: &str, folder: &str, columns: &[&str]) -> Value {
+    let mut table = table(name, 1, columns);
+    table["StorageDescriptor"]["Location"] = format!("{LOCATION}{folder}/").into();
+    table["Parameters"] = json!({ "classification": "json", "UPDATED_BY_CRAWLER": CRAWLER });
+    table
+}
+
+/// The function as Lambda starts it, without a place to make tables at.
 pub(crate) fn deleter(http: &FakeHttp) -> ColumnDeleter {
-    let env = [("CRAWLER_NAME", CRAWLER), ("DATABASE_NAME", DATABASE)];
-    let env = BTreeMap::from(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    deleter_with(http, &[])
+}
+
+fn deleter_with(http: &FakeHttp, more: &[(&str, &str)]) -> ColumnDeleter {
+    let mut env = vec![("CRAWLER_NAME", CRAWLER), ("DATABASE_NAME", DATABASE)];
+    env.extend(more);
+    let env: BTreeMap<_, _> = env
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let config = Config::from_env(&env).expect("a good environment");
     ColumnDeleter::new(&http.sdk_config(), config)
 }
@@ -86,6 +116,18 @@ pub(crate) async fn run(http: &FakeHttp) -> Result<Summary, Error> {
     handled.map(|summary| summary.expect("not ignored"))
 }
 
+/// The same of the function that knows where the tables belong.
+pub(crate) async fn run_at_location(http: &FakeHttp) -> Result<Summary, Error> {
+    let start = Instant::now();
+    let event: EventBridgeEvent =
+        serde_json::from_value(event(CRAWLER, "Succeeded")).expect("an event");
+    let handled = deleter_with(http, &[("DATA_LOCATION", LOCATION)])
+        .handle(event, start + TIME)
+        .await;
+    assert!(start.elapsed() < TIME, "Lambda cuts the invocation off");
+    handled.map(|summary| summary.expect("not ignored"))
+}
+
 pub(crate) fn body(sent: &Sent) -> Value {
     serde_json::from_str(&sent.body).expect("JSON")
 }
@@ -93,9 +135,12 @@ pub(crate) fn body(sent: &Sent) -> Value {
 /// The name of the table that a call is for.
 pub(crate) fn subject(sent: &Sent) -> String {
     let body = body(sent);
-    let name = body["TableInput"]["Name"]
-        .as_str()
-        .or(body["Name"].as_str());
+    let names = [
+        &body["TableInput"]["Name"],
+        &body["TableName"],
+        &body["Name"],
+    ];
+    let name = names.into_iter().find_map(Value::as_str);
     name.expect("a name").to_owned()
 }
 
@@ -107,7 +152,7 @@ pub(crate) fn operations(http: &FakeHttp) -> Vec<String> {
     operations.collect()
 }
 
-pub(crate) fn columns_removed(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn columns_by_table(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
     let owned = |columns: &[&str]| columns.iter().map(|&column| column.to_owned()).collect();
     of.iter()
         .map(|&(table, columns)| (table.to_owned(), owned(columns)))
