@@ -56,7 +56,7 @@ class CleanupStack:
             for name in BUCKETS
         }
         buckets[BUCKETS[0]]["Properties"]["VersioningConfiguration"] = {"Status": "Enabled"}
-        # Without the buckets' DeletionPolicy: what the function leaves alone is to be seen, not what CloudFormation keeps.
+        # Without the DeletionPolicy: to be seen is what the function leaves alone, not what CloudFormation keeps.
         return {
             "Parameters": {name: central["Parameters"][name] for name in PARAMETERS},
             "Conditions": {name: central["Conditions"][name] for name in ("HasPermissionsBoundary", "IsTraced")},

@@ -1,27 +1,38 @@
 """The main job, end to end, on a local AWS: `python -m demo [--nodes N] [--keep]`, run by scripts/demo.
 
-Deploys the real templates with the real functions, lets the sample fleet's data flow through the whole chain, shows
-what an operations team would see at each step, and takes everything down again.
+Deploys the real templates with the real functions by the scripts that an operations team uses, lets the sample fleet's
+data flow through the whole chain, shows what they would see at each step, and takes everything down again.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployment import Central, Members, QueryFailed, QueryResult, object_versions
+from deployment import ROOT, Central, Members, QueryFailed, QueryResult, object_versions
 from local_aws.server import LocalAws
-from local_aws.stacksets import Instance
-from organization import CENTRAL_ACCOUNT, HOME_REGION, MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
+from organization import (
+    CENTRAL_ACCOUNT,
+    HOME_REGION,
+    MANAGEMENT_ACCOUNT,
+    MEMBER_ACCOUNTS,
+    ORGANIZATION,
+    REGIONS,
+    WORKLOADS,
+)
 
 SEED = 1
 SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
@@ -53,9 +64,29 @@ def say(text: str) -> None:
     console.print(f"    {text}", soft_wrap=True)
 
 
-def say_instance(instance: Instance) -> None:
-    """Prints how one stack instance ended."""
-    say(f"{instance.account} {instance.region:<10} {instance.status}")
+def run_script(server: LocalAws, script: str, *arguments: str) -> None:
+    """Runs one of the operators' scripts with a profile for each account, and prints what it prints."""
+    with tempfile.NamedTemporaryFile("w", prefix="aws-config-") as profiles:
+        for name, account in (("central", CENTRAL_ACCOUNT), ("management", MANAGEMENT_ACCOUNT)):
+            profiles.write(f"[profile {name}]\naws_access_key_id = {account}\naws_secret_access_key = test\n")
+        profiles.flush()
+        env = server.process_env(region=HOME_REGION) | {"AWS_CONFIG_FILE": profiles.name}
+        del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+        # Without a server, should this be killed, nothing goes on for long.
+        env["AWS_MAX_ATTEMPTS"] = "2"
+        # The pinned AWS CLI and SAM CLI first, whatever else this machine has.
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        console.print(f"[bold]$ scripts/{script} {' '.join(arguments)}[/bold]", soft_wrap=True, highlight=False)
+        command = [str(ROOT / "scripts" / script), *arguments]
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+            try:
+                for line in running.stdout or ():
+                    console.print(f"    {line.rstrip()}", soft_wrap=True, markup=False)
+            except BaseException:
+                running.terminate()
+                raise
+    if running.returncode != 0:
+        raise RuntimeError(f"scripts/{script} ended with exit status {running.returncode}")
 
 
 def print_result(name: str, description: str, result: QueryResult) -> None:
@@ -125,12 +156,16 @@ def run(server: LocalAws, *, keep: bool) -> None:
     central = Central(server)
     members = Members(central)
 
-    with step(f"Deploying the central stack by sam deploy (account {CENTRAL_ACCOUNT}, {HOME_REGION})"):
-        central.deploy()
-        say(f"inventory bucket {central.sync_bucket}")
+    profiles = ("--central-profile", "central", "--stackset-profile", "management")
+    regions = ("--regions", ",".join(REGIONS))
 
-    with step(f"Deploying the member stack into {len(MEMBER_ACCOUNTS)} accounts x {len(REGIONS)} Regions"):
-        members.deploy(progress=say_instance)
+    with step(f"Deploying the central stack (account {CENTRAL_ACCOUNT}, {HOME_REGION})"):
+        arguments = ("--organization-id", ORGANIZATION["Id"], "--profile", "central", "--skip-build")
+        run_script(server, "deploy-central", *arguments)
+        central.read_outputs()
+
+    with step(f"Deploying the members ({len(MEMBER_ACCOUNTS)} accounts x {len(REGIONS)} Regions)"):
+        run_script(server, "deploy-members", *regions, "--ou", WORKLOADS, *profiles, "--skip-build")
 
     with step("Waiting for the resource data syncs to ship their files"):
         members.wait_for_data()
@@ -168,13 +203,13 @@ def run(server: LocalAws, *, keep: bool) -> None:
         print_how_to_use(server)
         return
 
-    with step("Deleting the member stacks"):
-        members.delete(progress=say_instance)
+    with step("Checking the whole"):
+        run_script(server, "verify", *regions, *profiles, "--accounts", ",".join(MEMBER_ACCOUNTS))
 
-    with step("Deleting the central stack"):
+    with step("Removing everything"):
         buckets = [central.sync_bucket, central.results_bucket]
         before = {bucket: object_versions(server, bucket) for bucket in buckets}
-        central.delete()
+        run_script(server, "teardown", "--delete-data", *profiles)
         for bucket, count in before.items():
             if object_versions(server, bucket) != -1:
                 raise RuntimeError(f"bucket {bucket} is still there")

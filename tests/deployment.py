@@ -88,6 +88,10 @@ class Central:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"sam deploy failed\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        self.read_outputs()
+
+    def read_outputs(self) -> None:
+        """Reads what the outputs of the deployed stack say."""
         self.outputs = stacks.outputs(self.client("cloudformation"), self.stack_name)
 
     def resource(self, logical_id: str) -> str:

@@ -84,7 +84,7 @@ def test_nothing_is_left_running_when_the_demo_is_ended_half_way(number: signal.
     with running_demo() as process:
         assert process.stdout
         output = ""
-        while "Deploying the member stack" not in output:
+        while "scripts/deploy-members" not in output:
             line = process.stdout.readline()
             assert line, output
             output += line

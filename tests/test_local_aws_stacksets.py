@@ -1,11 +1,9 @@
-"""The stand-in for StackSets: each account and Region, its own result, StackSets' wording."""
+"""Stacks in many accounts and Regions without a StackSet: each its own result, in StackSets' wording."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-
-import pytest
 
 from local_aws import stacksets
 from local_aws.server import LocalAws
@@ -94,9 +92,3 @@ def test_one_failed_instance_names_its_reason_and_does_not_stop_the_others(local
     again = stacksets.deploy(local_aws, body, {"Name": "good"}, ACCOUNTS, REGIONS, stack_name="one-bad")
     assert all(instance.succeeded for instance in again)
     assert all(instance.succeeded for instance in stacksets.delete(local_aws, ACCOUNTS, REGIONS, stack_name="one-bad"))
-
-
-def test_transforms_are_refused(local_aws: LocalAws) -> None:
-    body = json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Q": {"Type": "AWS::SQS::Queue"}}})
-    with pytest.raises(ValueError, match="transforms"):
-        stacksets.deploy(local_aws, body, {}, ACCOUNTS, REGIONS, stack_name="transform")

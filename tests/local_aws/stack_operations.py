@@ -17,7 +17,12 @@ _TO_BE_MADE_AGAIN = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "D
 
 
 def deploy_stack(
-    cloudformation: Any, name: str, template: str, parameters: Mapping[str, str], capabilities: list[str]
+    cloudformation: Any,
+    name: str,
+    template: str,
+    parameters: Mapping[str, str],
+    capabilities: list[str],
+    tags: list[dict[str, str]],
 ) -> str:
     """Creates or updates the stack; returns why it failed, or an empty string."""
     status = _status(cloudformation, name)
@@ -33,6 +38,7 @@ def deploy_stack(
             TemplateBody=template,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=capabilities,
+            Tags=tags,
             ClientRequestToken=token,
         )["StackId"]
     except ClientError as error:
@@ -88,5 +94,5 @@ def _reason(cloudformation: Any, stack_id: str, token: str) -> str:
     first = failures[-1]  # the newest event comes first
     return (
         f"ResourceLogicalId:{first['LogicalResourceId']}, ResourceType:{first['ResourceType']}, "
-        f"ResourceStatusReason:{first.get('ResourceStatusReason', '')}"
+        f"ResourceStatusReason:{first.get('ResourceStatusReason', '')}."
     )
