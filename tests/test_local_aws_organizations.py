@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from botocore_shapes import call
+import moto_server
+from botocore_shapes import call, members
 from local_aws.server import LocalAws
 from organization import (
     CENTRAL_ACCOUNT,
@@ -32,6 +33,8 @@ READING: list[tuple[str, dict[str, str]]] = [
     ("ListAccountsForParent", {"ParentId": PRODUCTION}),
     ("DescribeOrganizationalUnit", {"OrganizationalUnitId": WORKLOADS}),
     ("ListParents", {"ChildId": MEMBER_ACCOUNTS[0]}),
+    ("ListChildren", {"ParentId": WORKLOADS, "ChildType": "ORGANIZATIONAL_UNIT"}),
+    ("ListDelegatedServicesForAccount", {"AccountId": MEMBER_ACCOUNTS[2]}),
     ("ListAWSServiceAccessForOrganization", {}),
     ("ListDelegatedAdministrators", {"ServicePrincipal": STACK_SETS_SERVICE}),
 ]
@@ -94,6 +97,99 @@ def test_the_tree(management: Any) -> None:
     assert call(management, "ListParents", ChildId=DEVELOPMENT)["Parents"][0]["Id"] == WORKLOADS
     with pytest.raises(ClientError, match="ParentNotFoundException"):
         accounts("ou-a1b2-99999999")
+    for kind, children in (("ACCOUNT", MEMBER_ACCOUNTS[:2]), ("ORGANIZATIONAL_UNIT", [])):
+        found = call(management, "ListChildren", ParentId=PRODUCTION, ChildType=kind)["Children"]
+        assert found == [{"Id": child, "Type": kind} for child in children]
+    path = f"{ORGANIZATION['Id']}/{ROOT}/{WORKLOADS}/{PRODUCTION}"
+    account = call(management, "DescribeAccount", AccountId=MEMBER_ACCOUNTS[0])["Account"]
+    assert account["Paths"] == [f"{path}/{MEMBER_ACCOUNTS[0]}/"]
+    unit = call(management, "DescribeOrganizationalUnit", OrganizationalUnitId=PRODUCTION)["OrganizationalUnit"]
+    assert unit["Path"] == f"{path}/"
+
+
+def test_delegated_administrators_come_and_go(management: Any) -> None:
+    account = {"AccountId": MEMBER_ACCOUNTS[1]}
+    registration = {**account, "ServicePrincipal": STACK_SETS_SERVICE}
+    with pytest.raises(ClientError, match="AccountNotRegisteredException"):
+        call(management, "ListDelegatedServicesForAccount", **account)
+    call(management, "RegisterDelegatedAdministrator", **registration)
+    (service,) = call(management, "ListDelegatedServicesForAccount", **account)["DelegatedServices"]
+    assert service["ServicePrincipal"] == STACK_SETS_SERVICE
+    with pytest.raises(ClientError, match="AccountAlreadyRegisteredException"):
+        call(management, "RegisterDelegatedAdministrator", **registration)
+    call(management, "DeregisterDelegatedAdministrator", **registration)
+    with pytest.raises(ClientError, match="AccountNotRegisteredException"):
+        call(management, "DeregisterDelegatedAdministrator", **registration)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code", "reason"),
+    [
+        ("ListAccounts", {"NextToken": "none of ours"}, "InvalidInputException", "INVALID_NEXT_TOKEN"),
+        ("ListAccountsForParent", {"ParentId": "Production"}, "InvalidInputException", "INVALID_PATTERN"),
+        ("DescribeAccount", {"AccountId": STRANGER}, "AccountNotFoundException", None),
+        (
+            "RegisterDelegatedAdministrator",
+            {"AccountId": MANAGEMENT_ACCOUNT, "ServicePrincipal": STACK_SETS_SERVICE},
+            "ConstraintViolationException",
+            "CANNOT_REGISTER_MASTER_AS_DELEGATED_ADMINISTRATOR",
+        ),
+        (
+            "RegisterDelegatedAdministrator",
+            {"AccountId": CENTRAL_ACCOUNT, "ServicePrincipal": "config.amazonaws.com"},
+            "ConstraintViolationException",
+            "SERVICE_ACCESS_NOT_ENABLED",
+        ),
+    ],
+    ids=["token", "pattern", "stranger", "management account", "service without access"],
+)
+def test_refusals(management: Any, operation: str, request_: dict[str, str], code: str, reason: str | None) -> None:
+    with pytest.raises(ClientError) as refused:
+        call(management, operation, **request_)
+    assert (refused.value.response["Error"]["Code"], refused.value.response.get("Reason")) == (code, reason)
+
+
+def test_moto_knows_no_member_that_we_lack(management: Any) -> None:
+    """Of an organization that moto makes at our request; what it answers, and refuses, is so here too."""
+    with moto_server.running() as endpoint:
+        theirs = moto_server.client(endpoint, "organizations")
+        theirs.create_organization(FeatureSet="ALL")
+        root = theirs.list_roots()["Roots"][0]["Id"]
+        unit = theirs.create_organizational_unit(ParentId=root, Name="Unit")["OrganizationalUnit"]["Id"]
+        account = theirs.create_account(Email="a@example.com", AccountName="a")["CreateAccountStatus"]["AccountId"]
+        theirs.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
+        theirs.enable_aws_service_access(ServicePrincipal="ssm.amazonaws.com")
+        theirs.register_delegated_administrator(AccountId=account, ServicePrincipal="ssm.amazonaws.com")
+        call(management, "EnableAWSServiceAccess", ServicePrincipal="ssm.amazonaws.com")
+        registration = {"AccountId": MEMBER_ACCOUNTS[0], "ServicePrincipal": "ssm.amazonaws.com"}
+        call(management, "RegisterDelegatedAdministrator", **registration)
+        try:
+            for operation, own, request in (
+                ("DescribeOrganization", {}, {}),
+                ("ListAccounts", {}, {}),
+                ("DescribeAccount", {"AccountId": MEMBER_ACCOUNTS[0]}, {"AccountId": account}),
+                ("ListRoots", {}, {}),
+                ("ListOrganizationalUnitsForParent", {"ParentId": ROOT}, {"ParentId": root}),
+                ("DescribeOrganizationalUnit", {"OrganizationalUnitId": WORKLOADS}, {"OrganizationalUnitId": unit}),
+                ("ListAccountsForParent", {"ParentId": PRODUCTION}, {"ParentId": unit}),
+                ("ListParents", {"ChildId": MEMBER_ACCOUNTS[0]}, {"ChildId": account}),
+                (
+                    "ListChildren",
+                    {"ParentId": PRODUCTION, "ChildType": "ACCOUNT"},
+                    {"ParentId": unit, "ChildType": "ACCOUNT"},
+                ),
+                ("ListAWSServiceAccessForOrganization", {}, {}),
+                ("ListDelegatedAdministrators", {}, {}),
+                ("ListDelegatedServicesForAccount", {"AccountId": MEMBER_ACCOUNTS[0]}, {"AccountId": account}),
+            ):
+                lacking = members(call(theirs, operation, **request)) - members(call(management, operation, **own))
+                assert lacking == set(), operation
+            for client in (theirs, management):
+                with pytest.raises(client.exceptions.ParentNotFoundException):
+                    client.list_accounts_for_parent(ParentId="ou-a1b2-99999999")
+        finally:
+            call(management, "DeregisterDelegatedAdministrator", **registration)
+            call(management, "DisableAWSServiceAccess", ServicePrincipal="ssm.amazonaws.com")
 
 
 def test_pages(management: Any) -> None:

@@ -25,6 +25,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import iam, kms, s3
 
+from local_aws import call_record, request_judge
 from local_aws.organization import organization_id
 
 # Service -> whether a policy of the resource has to allow even what an identity of the same account may do.
@@ -91,6 +92,7 @@ def principal_may(
         policy, owner = found
         required = _RESOURCE_POLICY_REQUIRED[resource.split(":")[2]]
         result = iam_evaluator.combine_resource_policy(identity, ctx, policy, owner, required, principal.limits)
+    call_record.right_used(principal, action, resource, result.decision == "Allow")
     if result.decision == "Allow":
         return None
     decided_by_resource = identity.decision == "Allow" or bool(result.resource_policy_arn)
@@ -220,6 +222,10 @@ def _enforce(
     MiniStack stops before any policy once it has seen a root key; on AWS a bucket policy's Deny binds root as well.
     """
     refused = original(access_key_id, iam_action, service, region, resource_arn, service_context)
+    if access_key_id and not isinstance(refused, AuthError):
+        signer = iam_evaluator.resolve_principal(access_key_id, get_account_id())
+        if isinstance(signer, PrincipalInfo):
+            call_record.right_used(signer, iam_action, resource_arn, refused is None)
     if refused is not None or service != "s3" or not access_key_id or iam_action in _NEVER_DENIED_TO_ROOT:
         return refused
     principal = iam_evaluator.resolve_principal(access_key_id, get_account_id())
@@ -241,7 +247,9 @@ def install() -> None:
     - Every request counts as sent over TLS: the loopback endpoint stands in for AWS's HTTPS endpoints, and a policy
       that refuses plain HTTP (``aws:SecureTransport``) would refuse everything.
     - The request's access key is kept for `caller`.
+    - Requests are judged, see `request_judge`.
     """
+    request_judge.install()
     condition_key, enforce = iam_evaluator._resolve_condition_key, iam_evaluator.enforce
     iam_evaluator._resolve_condition_key = lambda key, ctx: _condition_key(condition_key, key, ctx)
     iam_evaluator.enforce = lambda *args, **kwargs: _enforce(enforce, *args, **kwargs)

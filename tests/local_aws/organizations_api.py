@@ -16,6 +16,7 @@ from typing import Any
 from ministack.core.responses import get_account_id
 from ministack.services import organizations
 
+from local_aws import validation
 from local_aws.organization import Organization, Unit, organization_of
 
 Payload = dict[str, Any]
@@ -25,11 +26,12 @@ DEFAULT_PAGE = 20  # the most that AWS gives in one page
 
 
 class ApiError(Exception):
-    """An error of the API: its code and its text."""
+    """An error of the API: its code, its text, and the reason that some exceptions have."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, reason: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
 
 
 def _arn(organization: Organization, kind: str, own: str) -> str:
@@ -39,20 +41,27 @@ def _arn(organization: Organization, kind: str, own: str) -> str:
 def _account(organization: Organization, account: str) -> Payload:
     if account not in organization.accounts:
         raise ApiError("AccountNotFoundException", "You specified an account that doesn't exist.")
+    state = "SUSPENDED" if account in organization.suspended_accounts else "ACTIVE"
     return {
         "Id": account,
         "Arn": _arn(organization, "account", account),
         "Email": f"{account}@example.com",
         "Name": f"account-{account}",
-        "Status": "ACTIVE",
-        "State": "ACTIVE",
+        "Status": state,
+        "State": state,
+        "Paths": [organization.path_of(account)],
         "JoinedMethod": "CREATED",
         "JoinedTimestamp": JOINED,
     }
 
 
 def _unit(organization: Organization, unit: Unit) -> Payload:
-    return {"Id": unit.id, "Arn": _arn(organization, "ou", unit.id), "Name": unit.name}
+    return {
+        "Id": unit.id,
+        "Arn": _arn(organization, "ou", unit.id),
+        "Name": unit.name,
+        "Path": organization.path_of(unit.id),
+    }
 
 
 def _checked_parent(organization: Organization, parent: str) -> str:
@@ -62,7 +71,10 @@ def _checked_parent(organization: Organization, parent: str) -> str:
 
 
 def _page(items: list[Any], name: str, payload: Payload) -> Payload:
-    start, size = int(payload.get("NextToken") or 0), int(payload.get("MaxResults") or DEFAULT_PAGE)
+    token, size = payload.get("NextToken") or "0", payload.get("MaxResults") or DEFAULT_PAGE
+    if not token.isdecimal():
+        raise ApiError("InvalidInputException", "The provided NextToken is invalid.", "INVALID_NEXT_TOKEN")
+    start = int(token)
     page: Payload = {name: items[start : start + size]}
     if start + size < len(items):
         page["NextToken"] = str(start + size)
@@ -110,6 +122,15 @@ def _list_units_for_parent(organization: Organization, payload: Payload) -> Payl
     return _page(found, "OrganizationalUnits", payload)
 
 
+def _list_children(organization: Organization, payload: Payload) -> Payload:
+    parent, kind = _checked_parent(organization, payload["ParentId"]), payload["ChildType"]
+    if kind == "ACCOUNT":
+        found = [each for each in sorted(organization.accounts) if organization.parent_of(each) == parent]
+    else:
+        found = [unit.id for unit in organization.units.values() if unit.parent == parent]
+    return _page([{"Id": child, "Type": kind} for child in found], "Children", payload)
+
+
 def _describe_unit(organization: Organization, payload: Payload) -> Payload:
     unit = organization.units.get(payload["OrganizationalUnitId"])
     if unit is None:
@@ -147,8 +168,15 @@ def _disable_service_access(organization: Organization, payload: Payload) -> Pay
 
 
 def _register(organization: Organization, payload: Payload) -> Payload:
-    account = _account(organization, payload["AccountId"])["Id"]
-    registered = organization.delegated_administrators.setdefault(payload["ServicePrincipal"], [])
+    account, service = _account(organization, payload["AccountId"])["Id"], payload["ServicePrincipal"]
+    if account == organization.management_account:
+        message = "You cannot register master account/yourself as delegated administrator for your organization."
+        reason = "CANNOT_REGISTER_MASTER_AS_DELEGATED_ADMINISTRATOR"
+        raise ApiError("ConstraintViolationException", message, reason)
+    if service not in organization.trusted_services:
+        message = f"You must enable service access for {service} first."
+        raise ApiError("ConstraintViolationException", message, "SERVICE_ACCESS_NOT_ENABLED")
+    registered = organization.delegated_administrators.setdefault(service, [])
     if account in registered:
         message = "The specified account is already a delegated administrator for this AWS service."
         raise ApiError("AccountAlreadyRegisteredException", message)
@@ -174,7 +202,22 @@ def _list_delegated_administrators(organization: Organization, payload: Payload)
         if wanted in (None, service)
     }
     administrators = [{**_account(organization, account), "DelegationEnabledDate": JOINED} for account in sorted(found)]
+    for administrator in administrators:
+        del administrator["Paths"]
     return _page(administrators, "DelegatedAdministrators", payload)
+
+
+def _list_delegated_services(organization: Organization, payload: Payload) -> Payload:
+    account = _account(organization, payload["AccountId"])["Id"]
+    found = [
+        {"ServicePrincipal": service, "DelegationEnabledDate": JOINED}
+        for service, accounts in sorted(organization.delegated_administrators.items())
+        if account in accounts
+    ]
+    if not found:
+        message = "The specified account is not a delegated administrator for this AWS service."
+        raise ApiError("AccountNotRegisteredException", message)
+    return _page(found, "DelegatedServices", payload)
 
 
 _OPERATIONS: dict[str, Callable[[Organization, Payload], Payload]] = {
@@ -187,7 +230,9 @@ _OPERATIONS: dict[str, Callable[[Organization, Payload], Payload]] = {
     "ListAWSServiceAccessForOrganization": _list_service_access,
     "ListAccounts": _list_accounts,
     "ListAccountsForParent": _list_accounts_for_parent,
+    "ListChildren": _list_children,
     "ListDelegatedAdministrators": _list_delegated_administrators,
+    "ListDelegatedServicesForAccount": _list_delegated_services,
     "ListOrganizationalUnitsForParent": _list_units_for_parent,
     "ListParents": _list_parents,
     "ListRoots": _list_roots,
@@ -214,6 +259,9 @@ def answer(operation: str, payload: Payload, account: str) -> Payload:
     )
     if not allowed:
         raise ApiError("AccessDeniedException", "You don't have permissions to access this resource.")
+    # DescribeOrganization has no request.
+    if operation not in _FOR_EVERY_MEMBER and (violation := validation.violation("organizations", operation, payload)):
+        raise ApiError("InvalidInputException", violation, "INVALID_PATTERN")
     return serve(organization, payload)
 
 
@@ -223,6 +271,8 @@ async def _handle_request(method: str, path: str, headers: dict, body: bytes, qu
         status, content = 200, answer(operation, json.loads(body or b"{}"), get_account_id())
     except ApiError as error:
         status, content = 400, {"__type": error.code, "Message": str(error)}
+        if error.reason:
+            content["Reason"] = error.reason
     return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(content).encode()
 
 

@@ -22,7 +22,10 @@ def service_model(service: str) -> ServiceModel:
 
 
 def decode(operation: OperationModel, form: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The request's members, with their types; what the model does not know is left out."""
+    """The request's members, with their types; what the model does not know is left out.
+
+    An integer that is none stays text, for `validation` to find. An empty list is sent as ``Tags=``.
+    """
     values = {name: given[0] if isinstance(given, list) else given for name, given in form.items()}
     shape = operation.input_shape
     return _decode_structure(shape, values, "") if isinstance(shape, StructureShape) else {}
@@ -47,7 +50,7 @@ def _decode(shape: Shape, values: Mapping[str, str], key: str) -> Any:
             number += 1
         return items
     value = values[key]
-    if shape.type_name in ("integer", "long"):
+    if shape.type_name in ("integer", "long") and value.removeprefix("-").isdecimal():
         return int(value)
     return value == "true" if shape.type_name == "boolean" else value
 

@@ -61,7 +61,8 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LOCAL_AWS_TIME_SCALE
 class LocalAws:
     """A local AWS for the length of a `with` block.
 
-    organization: {"Id", "MasterAccountId", "Accounts": [...]}, or None for accounts that belong to none.
+    organization: {"Id", "MasterAccountId", "Accounts": [...]} and what else `organization` reads, or None for accounts
+    that belong to none.
     fleet: {"seed", "accounts", "regions", "nodes", "now"}, or None for accounts without managed nodes.
     extra_env: further variables of the server process, such as LOCAL_AWS_TIME_SCALE; the modules' heads tell of them.
     log_path: where the server's output goes; by default into a file that is removed with the server.

@@ -2,10 +2,9 @@
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html
 
-Requests are refused where StackSets refuses them: by a caller who is neither the management account (CallAs SELF) nor a
-delegated administrator (CallAs DELEGATED_ADMIN), without trusted access, for a template with a transform or without the
-capabilities that it needs, for accounts without an organizational unit. The management account is never a target. Sets
-of the permission model SELF_MANAGED are refused as unknown here.
+Requests are refused where StackSets refuses them, see `stack_set_requests`. Sets of the permission model SELF_MANAGED
+are refused as unknown here, and so no account but the management account has any: those of delegated administrators are
+there too.
 """
 
 from __future__ import annotations
@@ -17,129 +16,79 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudformation
-from ministack.services.cloudformation import engine, helpers
+from ministack.services.cloudformation import helpers
 
-from local_aws import query_protocol
-from local_aws.organization import Organization, organization_of
+from local_aws import query_protocol, validation
+from local_aws.organization import organization_of
+from local_aws.stack_set_answers import (
+    instance_summary,
+    operation_results,
+    operation_summary,
+    parameters,
+    stack_set_summary,
+    whole_operation,
+    whole_stack_set,
+)
+from local_aws.stack_set_requests import (
+    SERVICE,
+    ApiError,
+    Request,
+    administered_organization,
+    check_declared,
+    check_preferences,
+    checked_template,
+    given_parameters,
+    invalid,
+    operated_organization,
+    targets,
+)
 from local_aws.stack_sets import Instance, Operation, Place, StackSet, new_stack_name
 
-SERVICE = "member.org.stacksets.cloudformation.amazonaws.com"
 MAX_PAGE = 100
+NAME = "[a-zA-Z][-a-zA-Z0-9]*"
 
-Request = dict[str, Any]
 Answer = dict[str, Any]
 
 
-class ApiError(Exception):
-    """An error of the API: its code and its text."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 _sets: dict[tuple[str, str], StackSet] = {}  # (Region, name) -> set; all live in the management account
-
-
-def _organization(request: Request) -> Organization:
-    account = get_account_id()
-    organization = organization_of(account)
-    as_delegate = request.get("CallAs", "SELF") == "DELEGATED_ADMIN"
-    allowed = organization and (
-        account in organization.delegated_administrators.get(SERVICE, [])
-        if as_delegate
-        else account == organization.management_account
-    )
-    if not organization or not allowed:
-        raise ApiError(
-            "ValidationError",
-            "You must be the management account or delegated admin account of an organization before operating a "
-            "SERVICE_MANAGED stack set",
-        )
-    if SERVICE not in organization.trusted_services:
-        raise ApiError("ValidationError", "You must enable organizations access to operate a service managed stack set")
-    return organization
+_deleted: list[tuple[str, StackSet]] = []
 
 
 def _set(request: Request) -> StackSet:
-    _organization(request)
-    found = _sets.get((get_region(), request["StackSetName"].partition(":")[0]))
-    if found is None:
+    name, _, unique = request["StackSetName"].partition(":")
+    found = _sets.get((get_region(), name)) if administered_organization(request) else None
+    if found is None or (unique and found.id != request["StackSetName"]):
         raise ApiError("StackSetNotFoundException", f"StackSet {request['StackSetName']} not found")
     return found
 
 
-def _checked_template(request: Request, previous: StackSet | None = None) -> tuple[str, dict[str, str]]:
-    """The template and the parameters' values, as the request and what was there before give them."""
-    template = previous.template if previous and request.get("UsePreviousTemplate") else request.get("TemplateBody")
-    if not template:
-        raise ApiError("ValidationError", "Either Template URL or Template Body must be specified.")
-    try:
-        parsed = engine._parse_template(template)
-    except Exception as error:
-        raise ApiError("ValidationError", f"Template format error: {error}") from error
-    if parsed.get("Transform"):
-        raise ApiError(
-            "ValidationError",
-            "Stack sets with service-managed permissions can't be created or updated from templates with macros",
-        )
-    declared = parsed.get("Parameters") or {}
-    values: dict[str, str] = {}
-    for given in request.get("Parameters", []):
-        key = given["ParameterKey"]
-        values[key] = (
-            previous.parameters[key] if previous and given.get("UsePreviousValue") else given["ParameterValue"]
-        )
-    if unknown := sorted(values.keys() - declared.keys()):
-        raise ApiError("ValidationError", f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    missing = sorted(name for name, each in declared.items() if "Default" not in each and name not in values)
-    if missing:
-        raise ApiError("ValidationError", f"Parameters: [{', '.join(missing)}] must have values")
-    types = {each["Type"] for each in parsed["Resources"].values()}
-    if any(each.startswith("AWS::IAM::") for each in types) and not request.get("Capabilities"):
-        raise ApiError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
-    return template, values
-
-
-def _targets(request: Request) -> dict[str, str]:
-    """The accounts that the request means, each with the unit by which it is meant."""
-    organization = _organization(request)
-    targets = request.get("DeploymentTargets") or {}
-    units = targets.get("OrganizationalUnitIds", [])
-    if not units:
-        raise ApiError(
-            "ValidationError",
-            "StackSets with SERVICE_MANAGED permission model can only have OrganizationalUnit as target",
-        )
-    found: dict[str, str] = {}
-    for unit in units:
-        if unit != organization.root and unit not in organization.units:
-            raise ApiError("ValidationError", f"Organizational unit {unit} not found")
-        for account in organization.accounts_below(unit):
-            found.setdefault(account, unit)
-    accounts = targets.get("Accounts", [])
-    kind = targets.get("AccountFilterType", "NONE")
-    if bool(accounts) != (kind != "NONE"):
-        raise ApiError("ValidationError", "Accounts and AccountFilterType go together")
-    if kind == "INTERSECTION":
-        found = {account: unit for account, unit in found.items() if account in accounts}
-    elif kind == "DIFFERENCE":
-        found = {account: unit for account, unit in found.items() if account not in accounts}
-    elif kind == "UNION":
-        found |= {account: organization.parent_of(account) for account in accounts}
-    found.pop(organization.management_account, None)
+def _operated_set(request: Request) -> StackSet:
+    found = _set(request)
+    operated_organization(request)
     return found
 
 
-def _begin(stack_set: StackSet, action: str, places: list[Place], request: Request) -> Answer:
+def _arn(stack_set: StackSet, request: Request) -> str:
+    organization = administered_organization(request)
+    account = organization.management_account if organization else get_account_id()
+    return f"arn:aws:cloudformation:{get_region()}:{account}:stackset/{stack_set.id}"
+
+
+def _begin(
+    stack_set: StackSet, action: str, places: list[Place], request: Request, units: dict[str, str] | None = None
+) -> Answer:
+    """Starts an operation; units are those of the accounts that have no instance yet."""
+    check_preferences(request)
     if stack_set.running and not stack_set.managed_execution:
-        raise ApiError("OperationInProgressException", "Another Operation on StackSet is in progress")
+        raise _in_progress(stack_set, request)
     operation = Operation(
         id=request.get("OperationId") or str(uuid.uuid4()),
         action=action,
         places=places,
         preferences=request.get("OperationPreferences", {}),
         retain_stacks=request.get("RetainStacks", False),
+        targets=request.get("DeploymentTargets", {}),
+        units={account: instance.unit for (account, _), instance in stack_set.instances.items()} | (units or {}),
     )
     if operation.id in stack_set.operations:
         raise ApiError("OperationIdAlreadyExistsException", "The specified operation ID already exists.")
@@ -147,18 +96,31 @@ def _begin(stack_set: StackSet, action: str, places: list[Place], request: Reque
     return {"OperationId": operation.id}
 
 
+def _in_progress(stack_set: StackSet, request: Request) -> ApiError:
+    text = f"Another Operation on StackSet {_arn(stack_set, request)} is in progress"
+    return ApiError("OperationInProgressException", text)
+
+
 def _create_stack_set(request: Request) -> Answer:
-    _organization(request)
     if request.get("PermissionModel") != "SERVICE_MANAGED":
-        raise ApiError("ValidationError", "the local AWS knows stack sets of the model SERVICE_MANAGED only")
+        raise invalid("the local AWS knows stack sets of the model SERVICE_MANAGED only")
+    operated_organization(request)
     if "AutoDeployment" not in request:
-        raise ApiError("ValidationError", "AutoDeployment is required for SERVICE_MANAGED stack sets")
+        raise invalid("AutoDeployment is required for SERVICE_MANAGED stack sets")
     name, key = request["StackSetName"], (get_region(), request["StackSetName"])
-    if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", name):
-        raise ApiError("ValidationError", f"1 validation error detected: Value '{name}' at 'stackSetName' is not valid")
+    if not re.fullmatch(NAME, name) or len(name) > 128:
+        constraint = f"Member must satisfy regular expression pattern: {NAME}"
+        if re.fullmatch(NAME, name):
+            constraint = "Member must have length less than or equal to 128"
+        raise invalid(
+            f"1 validation error detected: Value '{name}' at 'stackSetName' failed to satisfy constraint: {constraint}"
+        )
+    token = request.get("ClientRequestToken", "")
     if key in _sets:
+        if token and token == _sets[key].token:  # the same request once more, as a client sends it after a broken line
+            return {"StackSetId": _sets[key].id}
         raise ApiError("NameAlreadyExistsException", f"The name {name} is already taken")
-    template, values = _checked_template(request)
+    template, values = checked_template(request)
     _sets[key] = StackSet(
         name=name,
         id=f"{name}:{uuid.uuid4()}",
@@ -168,29 +130,32 @@ def _create_stack_set(request: Request) -> Answer:
         capabilities=request.get("Capabilities", []),
         auto_deployment=request["AutoDeployment"],
         managed_execution=request.get("ManagedExecution", {}).get("Active", False),
+        tags=request.get("Tags", []),
+        token=token,
     )
     return {"StackSetId": _sets[key].id}
 
 
 def _update_stack_set(request: Request) -> Answer:
-    stack_set = _set(request)
-    template, values = _checked_template(request, stack_set)
+    stack_set = _operated_set(request)
+    template, values = checked_template(request, stack_set.template, stack_set.parameters)
     with stack_set.lock:
-        places = list(stack_set.instances)
+        places = [place for place, instance in stack_set.instances.items() if instance.status != "INOPERABLE"]
         if "DeploymentTargets" in request or "Regions" in request:
-            accounts, regions = _targets(request), request.get("Regions", [])
-            places = [place for place in places if place[0] in accounts and place[1] in regions]
+            places = _existing(stack_set, request)
         answer = _begin(stack_set, "UPDATE", places, request)
         stack_set.template, stack_set.parameters = template, values
         stack_set.capabilities = request.get("Capabilities", [])
+        stack_set.tags = request.get("Tags", stack_set.tags)
         stack_set.description = request.get("Description", stack_set.description)
         stack_set.auto_deployment = request.get("AutoDeployment", stack_set.auto_deployment)
         if "ManagedExecution" in request:
             stack_set.managed_execution = request["ManagedExecution"].get("Active", False)
-        for place, instance in stack_set.instances.items():
-            instance.status = "OUTDATED"
-            if place in places:
-                instance.detailed_status = "PENDING"
+        # Those that are not worked on are out of date now, too, and show the same:
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1751
+        for instance in stack_set.instances.values():
+            if instance.status != "INOPERABLE":
+                instance.status, instance.detailed_status, instance.reason = "OUTDATED", "PENDING", ""
     return answer
 
 
@@ -199,79 +164,90 @@ def _delete_stack_set(request: Request) -> Answer:
     if stack_set.instances:
         raise ApiError("StackSetNotEmptyException", "StackSet is not empty")
     if stack_set.running:
-        raise ApiError("OperationInProgressException", "Another Operation on StackSet is in progress")
-    del _sets[get_region(), stack_set.name]
+        raise _in_progress(stack_set, request)
+    _deleted.append((get_region(), _sets.pop((get_region(), stack_set.name))))
     return {}
 
 
 def _describe_stack_set(request: Request) -> Answer:
     stack_set = _set(request)
-    management = _organization(request).management_account
-    return {
-        "StackSet": {
-            "StackSetName": stack_set.name,
-            "StackSetId": stack_set.id,
-            "Description": stack_set.description or None,
-            "Status": "ACTIVE",
-            "TemplateBody": stack_set.template,
-            "Parameters": [
-                {"ParameterKey": key, "ParameterValue": value} for key, value in stack_set.parameters.items()
-            ],
-            "Capabilities": stack_set.capabilities,
-            "StackSetARN": f"arn:aws:cloudformation:{get_region()}:{management}:stackset/{stack_set.id}",
-            "AutoDeployment": stack_set.auto_deployment,
-            "PermissionModel": "SERVICE_MANAGED",
-            "OrganizationalUnitIds": sorted(stack_set.units),
-            "ManagedExecution": {"Active": stack_set.managed_execution},
-            "Regions": sorted({region for _, region in stack_set.instances}),
-        }
-    }
+    return {"StackSet": whole_stack_set(stack_set, _arn(stack_set, request))}
 
 
 def _list_stack_sets(request: Request) -> Answer:
-    _organization(request)
+    sets = [("ACTIVE", region, each) for (region, _), each in _sets.items()]
+    sets += [("DELETED", region, each) for region, each in _deleted]
+    visible = administered_organization(request) is not None
     found = [
-        {"StackSetName": each.name, "StackSetId": each.id, "Status": "ACTIVE", "PermissionModel": "SERVICE_MANAGED"}
-        for (region, _), each in _sets.items()
-        if region == get_region() and request.get("Status", "ACTIVE") == "ACTIVE"
+        stack_set_summary(each, status)
+        for status, region, each in sets
+        if visible and region == get_region() and request.get("Status") in (None, status)
     ]
     return _page(found, request)
 
 
-def _create_stack_instances(request: Request) -> Answer:
+def _list_auto_deployment_targets(request: Request) -> Answer:
     stack_set = _set(request)
-    accounts, regions = _targets(request), request["Regions"]
-    places = [(account, region) for region in regions for account in accounts]
+    regions: dict[str, set[str]] = {}
+    for instance in list(stack_set.instances.values()):
+        regions.setdefault(instance.unit, set()).add(instance.region)
+    found = [{"OrganizationalUnitId": unit, "Regions": sorted(names)} for unit, names in sorted(regions.items())]
+    return _page(found, request)
+
+
+def _existing(stack_set: StackSet, request: Request) -> list[Place]:
+    """The instances that an update is for; it passes over those that a failed deletion has left inoperable."""
+    accounts, regions = targets(request), request.get("Regions", [])
+    places = [
+        place
+        for place, instance in stack_set.instances.items()
+        if place[0] in accounts and place[1] in regions and instance.status != "INOPERABLE"
+    ]
+    if not places:
+        raise ApiError("StackInstanceNotFoundException", "The specified stack instance doesn't exist.")
+    return places
+
+
+def _create_stack_instances(request: Request) -> Answer:
+    stack_set = _operated_set(request)
+    accounts, regions = targets(request, create=True), request["Regions"]
+    overrides = given_parameters(request.get("ParameterOverrides", []), {})
+    check_declared(stack_set.template, overrides)
     with stack_set.lock:
-        answer = _begin(stack_set, "CREATE", places, request)
-        stack_set.units.update(request["DeploymentTargets"]["OrganizationalUnitIds"])
+        # What is there already is left alone: https://github.com/getmoto/moto/issues/10172
+        wanted = [(account, region) for region in dict.fromkeys(regions) for account in accounts]
+        places = [place for place in wanted if place not in stack_set.instances]
+        answer = _begin(stack_set, "CREATE", places, request, accounts)
         for account, region in places:
             instance = Instance(account, region, accounts[account], new_stack_name(stack_set.name))
-            stack_set.instances.setdefault((account, region), instance)
+            instance.overrides = overrides
+            stack_set.instances[account, region] = instance
     return answer
 
 
+def _update_stack_instances(request: Request) -> Answer:
+    stack_set = _operated_set(request)
+    with stack_set.lock:
+        places = _existing(stack_set, request)
+        answer = None
+        for place in places:
+            instance = stack_set.instances[place]
+            if "ParameterOverrides" in request:
+                overrides = given_parameters(request["ParameterOverrides"], instance.overrides)
+                check_declared(stack_set.template, overrides)
+            answer = answer or _begin(stack_set, "UPDATE", places, request)
+            if "ParameterOverrides" in request:
+                instance.overrides = overrides
+            instance.status, instance.detailed_status, instance.reason = "OUTDATED", "PENDING", ""
+    return answer or {}
+
+
 def _delete_stack_instances(request: Request) -> Answer:
-    stack_set = _set(request)
-    accounts, regions = _targets(request), request["Regions"]
+    stack_set = _operated_set(request)
+    accounts, regions = targets(request), request["Regions"]
     with stack_set.lock:
         places = [place for place in stack_set.instances if place[0] in accounts and place[1] in regions]
         return _begin(stack_set, "DELETE", places, request)
-
-
-def _summary(stack_set: StackSet, instance: Instance) -> Answer:
-    return {
-        "StackSetId": stack_set.id,
-        "Region": instance.region,
-        "Account": instance.account,
-        "StackId": instance.stack_id or None,
-        "Status": instance.status,
-        "StatusReason": instance.reason or None,
-        "StackInstanceStatus": {"DetailedStatus": instance.detailed_status},
-        "OrganizationalUnitId": instance.unit,
-        "DriftStatus": "NOT_CHECKED",
-        "LastOperationId": instance.operation_id or None,
-    }
 
 
 def _list_stack_instances(request: Request) -> Answer:
@@ -279,11 +255,13 @@ def _list_stack_instances(request: Request) -> Answer:
     wanted = {each["Name"]: each["Values"] for each in request.get("Filters", [])}
     with stack_set.lock:
         found = [
-            _summary(stack_set, each)
+            instance_summary(stack_set, each)
             for each in stack_set.instances.values()
             if request.get("StackInstanceAccount") in (None, each.account)
             and request.get("StackInstanceRegion") in (None, each.region)
             and wanted.get("DETAILED_STATUS") in (None, each.detailed_status)
+            and wanted.get("LAST_OPERATION_ID") in (None, each.operation_id)
+            and wanted.get("DRIFT_STATUS") in (None, "NOT_CHECKED")
         ]
     return _page(found, request)
 
@@ -294,7 +272,8 @@ def _describe_stack_instance(request: Request) -> Answer:
     if found is None:
         place = f"{request['StackInstanceAccount']}/{request['StackInstanceRegion']}"
         raise ApiError("StackInstanceNotFoundException", f"Stack instance {place} not found")
-    return {"StackInstance": _summary(stack_set, found) | {"ParameterOverrides": []}}
+    overrides = {"ParameterOverrides": parameters(found.overrides)}
+    return {"StackInstance": instance_summary(stack_set, found) | overrides}
 
 
 def _operation(request: Request) -> tuple[StackSet, Operation]:
@@ -305,34 +284,24 @@ def _operation(request: Request) -> tuple[StackSet, Operation]:
     return stack_set, operation
 
 
-def _operation_summary(operation: Operation) -> Answer:
-    return {
-        "OperationId": operation.id,
-        "Action": operation.action,
-        "Status": operation.status,
-        "CreationTimestamp": operation.created,
-        "EndTimestamp": operation.ended,
-        "OperationPreferences": operation.preferences,
-        "StatusDetails": {"FailedStackInstancesCount": operation.failed},
-    }
-
-
 def _describe_operation(request: Request) -> Answer:
     stack_set, operation = _operation(request)
-    return {"StackSetOperation": {**_operation_summary(operation), "StackSetId": stack_set.id}}
+    return {"StackSetOperation": whole_operation(stack_set, operation)}
 
 
 def _list_operations(request: Request) -> Answer:
     stack_set = _set(request)
-    return _page([_operation_summary(each) for each in reversed(stack_set.operations.values())], request)
+    return _page([operation_summary(each) for each in reversed(stack_set.operations.values())], request)
 
 
 def _list_results(request: Request) -> Answer:
     stack_set, operation = _operation(request)
+    wanted = {each["Name"]: each["Values"] for each in request.get("Filters", [])}
     with stack_set.lock:
         found = [
-            {"Account": account, "Region": region, "Status": status, "StatusReason": reason or None}
-            for (account, region), (status, reason) in operation.results.items()
+            each
+            for each in operation_results(operation)
+            if wanted.get("OPERATION_RESULT_STATUS") in (None, each["Status"])
         ]
     return _page(found, request)
 
@@ -347,10 +316,11 @@ def _stop_operation(request: Request) -> Answer:
 
 
 def _describe_access(request: Request) -> Answer:
+    administered_organization(request)
     organization = organization_of(get_account_id())
     if organization is None:
         raise ApiError("InvalidOperationException", "Your account is not a member of an organization.")
-    return {"Status": "ENABLED" if SERVICE in organization.trusted_services else "DISABLED"}
+    return {"Status": "ENABLED" if organization.works_in(SERVICE) else "DISABLED"}
 
 
 def _activate_access(request: Request) -> Answer:
@@ -358,11 +328,15 @@ def _activate_access(request: Request) -> Answer:
     if organization is None or organization.management_account != get_account_id():
         raise ApiError("InvalidOperationException", "Only the management account can activate organizations access.")
     organization.trusted_services.add(SERVICE)
+    organization.activated_services.add(SERVICE)
     return {}
 
 
 def _page(found: list[Answer], request: Request) -> Answer:
-    start, size = int(request.get("NextToken") or 0), min(request.get("MaxResults") or MAX_PAGE, MAX_PAGE)
+    token, size = request.get("NextToken", "0"), request.get("MaxResults", MAX_PAGE)
+    if not token.isdecimal():
+        raise invalid("The specified NextToken is invalid")
+    start = int(token)
     page: Answer = {"Summaries": found[start : start + size]}
     if start + size < len(found):
         page["NextToken"] = str(start + size)
@@ -380,10 +354,12 @@ _OPERATIONS: dict[str, Callable[[Request], Answer]] = {
     "DescribeStackSet": _describe_stack_set,
     "DescribeStackSetOperation": _describe_operation,
     "ListStackInstances": _list_stack_instances,
+    "ListStackSetAutoDeploymentTargets": _list_auto_deployment_targets,
     "ListStackSetOperationResults": _list_results,
     "ListStackSetOperations": _list_operations,
     "ListStackSets": _list_stack_sets,
     "StopStackSetOperation": _stop_operation,
+    "UpdateStackInstances": _update_stack_instances,
     "UpdateStackSet": _update_stack_set,
 }
 
@@ -391,11 +367,18 @@ _OPERATIONS: dict[str, Callable[[Request], Answer]] = {
 def _handler(name: str, serve: Callable[[Request], Answer]) -> Callable[[dict], tuple]:
     operation = query_protocol.service_model("cloudformation").operation_model(name)
 
+    statuses = {shape.error_code: shape.metadata["error"]["httpStatusCode"] for shape in operation.error_shapes}
+
     def handle(form: dict) -> tuple:
         try:
-            content = query_protocol.encode(operation, serve(query_protocol.decode(operation, form)))
+            request = query_protocol.decode(operation, form)
+            if violation := validation.violation("cloudformation", name, request):
+                raise invalid(violation)
+            content = query_protocol.encode(operation, serve(request))
+        except validation.SerializationError as error:
+            return helpers._error("MalformedInput", str(error))
         except ApiError as error:
-            return helpers._error(error.code, str(error))
+            return helpers._error(error.code, str(error), statuses.get(error.code, 400))
         return helpers._xml(200, f"{name}Response", content)
 
     return handle
