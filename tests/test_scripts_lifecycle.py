@@ -1,0 +1,524 @@
+"""The operators' scripts from the first deployment to the removal, as a team would run them, on a local AWS.
+
+One organization for each story, told in the order of the file: each test goes on from where the one before it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployment import object_versions
+from local_aws.server import LocalAws
+from operator_scripts import Checkout, Run
+from organization import (
+    CENTRAL_ACCOUNT,
+    HOME_REGION,
+    MANAGEMENT_ACCOUNT,
+    MEMBER_ACCOUNTS,
+    ORGANIZATION,
+    REGIONS,
+    STACK_SETS_SERVICE,
+    WORKLOADS,
+)
+
+STACK_SET = "organization-resource-data-sync"
+BUCKET = f"ssm-resource-sync-{HOME_REGION}-{CENTRAL_ACCOUNT}"
+CODE_BUCKETS = [f"patch-reporting-code-{CENTRAL_ACCOUNT}-{region}" for region in REGIONS]
+ROOT_UNIT = "r-a1b2"
+FAILING = (MEMBER_ACCOUNTS[2], REGIONS[1])
+
+DEPLOY_CENTRAL = ["deploy-central", "--organization-id", ORGANIZATION["Id"], "--profile", "central", "--skip-build"]
+PROFILES = ["--central-profile", "central", "--stackset-profile", "management"]
+DEPLOY_MEMBERS = ["deploy-members", "--regions", ",".join(REGIONS), "--ou", WORKLOADS, "--skip-build", *PROFILES]
+MEMBER_ARGUMENTS = ["--accounts", ",".join(MEMBER_ACCOUNTS)]
+VERIFY = ["verify", "--regions", ",".join(REGIONS), *PROFILES, *MEMBER_ARGUMENTS]
+TEARDOWN = ["teardown", *PROFILES]
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """An organization of our own, with nodes that report as of now."""
+    fleet = {
+        "seed": 1,
+        "accounts": MEMBER_ACCOUNTS,
+        "regions": REGIONS,
+        "nodes": 48,
+        "now": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    log = tmp_path_factory.mktemp("local_aws") / "server.log"
+    with LocalAws(ORGANIZATION, fleet, log_path=log) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def checkout(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"), aws)
+
+
+def stack_sets(aws: LocalAws) -> Any:
+    """A client of the API of StackSets, as the management account."""
+    return aws.client("cloudformation", MANAGEMENT_ACCOUNT, HOME_REGION)
+
+
+def instances(aws: LocalAws) -> dict[tuple[str, str], str]:
+    """The detailed status of each instance."""
+    pages = stack_sets(aws).get_paginator("list_stack_instances").paginate(StackSetName=STACK_SET)
+    return {
+        (each["Account"], each["Region"]): each["StackInstanceStatus"]["DetailedStatus"]
+        for page in pages
+        for each in page["Summaries"]
+    }
+
+
+def operations(aws: LocalAws) -> list[str]:
+    """The actions of all operations of the StackSet, the newest first."""
+    return [each["Action"] for each in stack_sets(aws).list_stack_set_operations(StackSetName=STACK_SET)["Summaries"]]
+
+
+def ship_new_code(checkout: Checkout) -> None:
+    """Other bytes for the member function's zip, which do the same."""
+    with zipfile.ZipFile(checkout.sync_package, "a") as package:
+        package.writestr(f"note-{time.monotonic_ns()}", "another build")
+
+
+def one_line(run: Run) -> str:
+    """What a run that did nothing says; fails if it says more or did not fail."""
+    assert run.status == 1, run.all
+    lines = run.errors.splitlines()
+    assert len(lines) == 1, run.all
+    return lines[0]
+
+
+# --- Before anything is there
+
+
+def test_an_organization_that_is_not_the_accounts_is_refused(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_CENTRAL, "--organization-id", "o-b2c3d4e5f6")
+    expected = f"account {CENTRAL_ACCOUNT} belongs to the organization {ORGANIZATION['Id']}, not to o-b2c3d4e5f6"
+    assert expected in one_line(run)
+    assert checkout.changing_calls() == []
+
+
+def test_an_account_of_no_organization_is_refused(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_CENTRAL, "--profile", "outsider")
+    assert "belongs to no organization" in one_line(run)
+    assert checkout.changing_calls() == []
+
+
+def test_members_are_not_deployed_without_a_central_stack(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_MEMBERS)
+    assert f"account {CENTRAL_ACCOUNT} has no stack patch-reporting in {HOME_REGION}" in one_line(run)
+
+
+def test_a_dry_run_of_the_central_deployment_changes_nothing(checkout: Checkout, aws: LocalAws) -> None:
+    run = checkout.run(*DEPLOY_CENTRAL, "--dry-run", "--start-crawler")
+    assert run.status == 0, run.all
+    assert "would run: sam deploy --template-file cfn/patch-reporting.yaml" in run.output
+    assert checkout.changing_calls() == []
+    assert aws.client("cloudformation", CENTRAL_ACCOUNT, HOME_REGION).describe_stacks()["Stacks"] == []
+
+
+def test_a_parameter_that_cloudformation_refuses_is_told_in_its_words(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_CENTRAL, "--parameter", "NamePrefix=Has-Capitals")
+    assert run.status == 1, run.all
+    assert "NamePrefix" in run.errors
+    assert run.errors.splitlines()[-1].endswith("could not be deployed; above is why")
+
+
+# --- Central stack
+
+
+def test_the_central_stack_is_deployed_and_the_next_command_is_told(checkout: Checkout, aws: LocalAws) -> None:
+    run = checkout.run(*DEPLOY_CENTRAL, "--parameter", "GlueCrawlerSchedule=cron(0 6 ? * MON-FRI *)", "--start-crawler")
+    assert run.status == 0, run.all
+    assert f"ResourceDataSyncBucketName   {BUCKET}" in run.output
+    assert "note: nothing has arrived in the bucket yet" in run.output
+    assert "scripts/deploy-members --regions us-east-1 --ou " in run.output
+    crawler = aws.client("glue", CENTRAL_ACCOUNT, HOME_REGION).get_crawler(Name="SSM-GlueCrawler")["Crawler"]
+    assert crawler["Schedule"]["ScheduleExpression"] == "cron(0 6 ? * MON-FRI *)", "blanks reach the template"
+
+
+def test_a_second_run_keeps_parameters_and_changes_nothing(checkout: Checkout, aws: LocalAws) -> None:
+    cloudformation = aws.client("cloudformation", CENTRAL_ACCOUNT, HOME_REGION)
+    before = cloudformation.describe_stack_events(StackName="patch-reporting")["StackEvents"]
+    run = checkout.run(*DEPLOY_CENTRAL)
+    assert run.status == 0, run.all
+    assert "no changes" in run.output
+    assert cloudformation.describe_stack_events(StackName="patch-reporting")["StackEvents"] == before
+
+
+# --- Who may deploy to the members
+
+
+def test_an_account_that_is_neither_management_nor_delegate_is_refused(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_MEMBERS, "--stackset-profile", "central")
+    line = one_line(run)
+    assert "is neither the management account (999999999999) nor a delegated administrator for StackSets" in line
+    assert checkout.changing_calls() == []
+
+
+def test_missing_trusted_access_is_told_with_its_remedy(checkout: Checkout, aws: LocalAws) -> None:
+    organizations = aws.client("organizations", MANAGEMENT_ACCOUNT, HOME_REGION)
+    organizations.disable_aws_service_access(ServicePrincipal=STACK_SETS_SERVICE)
+    try:
+        run = checkout.run(*DEPLOY_MEMBERS)
+    finally:
+        organizations.enable_aws_service_access(ServicePrincipal=STACK_SETS_SERVICE)
+    line = one_line(run)
+    assert "no trusted access" in line
+    assert "aws cloudformation activate-organizations-access" in line
+    assert checkout.changing_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--ou", "ou-a1b2-99999999"], "there is no unit ou-a1b2-99999999 in the organization"),
+        (["--account", MANAGEMENT_ACCOUNT, "--ou", ROOT_UNIT], "StackSets never deploys to the management account"),
+        (["--account", "121212121212"], "there is no active account 121212121212"),
+        (["--account", CENTRAL_ACCOUNT], f"there is no active account {CENTRAL_ACCOUNT} below {WORKLOADS}"),
+    ],
+)
+def test_targets_that_are_not_there_are_named(checkout: Checkout, arguments: list[str], words: str) -> None:
+    run = checkout.run(*DEPLOY_MEMBERS, *arguments)
+    assert words in one_line(run)
+    assert checkout.changing_calls() == []
+
+
+# --- Members
+
+
+def test_a_dry_run_of_the_member_deployment_changes_nothing(checkout: Checkout) -> None:
+    run = checkout.run(*DEPLOY_MEMBERS, "--dry-run")
+    assert run.status == 0, run.all
+    for command in ("create-stack ", "s3api put-object", "create-stack-set ", "create-stack-instances "):
+        assert f"would run: aws {'' if 's3api' in command else 'cloudformation '}{command}" in run.output
+    assert checkout.changing_calls() == []
+
+
+def test_a_failing_account_is_named_while_all_others_are_deployed(checkout: Checkout, aws: LocalAws) -> None:
+    account, region = FAILING
+    aws.client("ssm", account, region).create_resource_data_sync(
+        SyncName="somebody-elses",
+        S3Destination={
+            "BucketName": BUCKET,
+            "Prefix": "ResourceDataSync",
+            "SyncFormat": "JsonSerDe",
+            "Region": HOME_REGION,
+            "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+        },
+    )
+    run = checkout.run(*DEPLOY_MEMBERS)
+    assert run.status == 1, run.all
+    (reason,) = [line for line in run.errors.splitlines() if line.strip().startswith(account)]
+    assert reason.strip().startswith(f"{account} {region} FAILED: ResourceLogicalId:ResourceDataSyncCustomResource")
+    assert "5 instances deployed, 1 failed" in run.output
+    states = instances(aws)
+    assert states.pop(FAILING) == "FAILED"
+    assert set(states.values()) == {"SUCCEEDED"}
+    assert len(states) == 5
+
+
+def test_after_mending_only_the_failed_one_is_tried_again(checkout: Checkout, aws: LocalAws) -> None:
+    account, region = FAILING
+    aws.client("ssm", account, region).delete_resource_data_sync(SyncName="somebody-elses")
+    run = checkout.run(*DEPLOY_MEMBERS)
+    assert run.status == 0, run.all
+    assert "trying again what failed" in run.output
+    newest = stack_sets(aws).list_stack_set_operations(StackSetName=STACK_SET)["Summaries"][0]["OperationId"]
+    results = stack_sets(aws).list_stack_set_operation_results(StackSetName=STACK_SET, OperationId=newest)["Summaries"]
+    assert [(each["Account"], each["Region"]) for each in results] == [FAILING]
+    assert set(instances(aws).values()) == {"SUCCEEDED"}
+
+
+def test_a_second_run_changes_nothing(checkout: Checkout, aws: LocalAws) -> None:
+    before = operations(aws)
+    run = checkout.run(*DEPLOY_MEMBERS)
+    assert run.status == 0, run.all
+    assert "the StackSet is up to date" in run.output
+    assert "no instance is missing" in run.output
+    assert operations(aws) == before
+    # CloudFormation answers it with "No updates are to be performed".
+    assert {call.split()[1] for call in checkout.changing_calls()} == {"update-stack"}
+
+
+def test_the_stack_set_is_made_as_a_large_organization_needs_it(aws: LocalAws) -> None:
+    found = stack_sets(aws).describe_stack_set(StackSetName=STACK_SET)["StackSet"]
+    assert found["PermissionModel"] == "SERVICE_MANAGED"
+    assert found["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
+    assert found["ManagedExecution"] == {"Active": True}
+    assert found["Capabilities"] == ["CAPABILITY_IAM"]
+    assert found["OrganizationalUnitIds"] == [WORKLOADS]
+    oldest = stack_sets(aws).list_stack_set_operations(StackSetName=STACK_SET)["Summaries"][-1]["OperationId"]
+    operation = stack_sets(aws).describe_stack_set_operation(StackSetName=STACK_SET, OperationId=oldest)
+    preferences = operation["StackSetOperation"]["OperationPreferences"]
+    assert preferences["RegionConcurrencyType"] == "PARALLEL"
+    assert preferences["FailureTolerancePercentage"] == 100
+    assert preferences["ConcurrencyMode"] == "SOFT_FAILURE_TOLERANCE"
+
+
+def test_new_code_reaches_every_instance_and_parameters_are_kept(checkout: Checkout, aws: LocalAws) -> None:
+    run = checkout.run(*DEPLOY_MEMBERS, "--parameter", "LogRetentionDays=30")
+    assert run.status == 0, run.all
+    ship_new_code(checkout)
+    run = checkout.run(*DEPLOY_MEMBERS)
+    assert run.status == 0, run.all
+    assert "updating all instances" in run.output
+    keys = set()
+    for account in MEMBER_ACCOUNTS:
+        cloudformation = aws.client("cloudformation", account, HOME_REGION)
+        (stack,) = cloudformation.describe_stacks()["Stacks"]
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        keys.add(given["CodeS3Key"])
+        assert given["LogRetentionDays"] == "30"
+    (key,) = keys
+    for bucket, region in zip(CODE_BUCKETS, REGIONS, strict=True):
+        aws.client("s3", CENTRAL_ACCOUNT, region).head_object(Bucket=bucket, Key=key)
+
+
+def test_a_delegated_administrator_may_deploy(checkout: Checkout, aws: LocalAws) -> None:
+    organizations = aws.client("organizations", MANAGEMENT_ACCOUNT, HOME_REGION)
+    delegate = {"AccountId": CENTRAL_ACCOUNT, "ServicePrincipal": STACK_SETS_SERVICE}
+    organizations.register_delegated_administrator(**delegate)
+    try:
+        run = checkout.run(*DEPLOY_MEMBERS, "--stackset-profile", "central")
+    finally:
+        organizations.deregister_delegated_administrator(**delegate)
+    assert run.status == 0, run.all
+    assert "a delegated administrator" in run.output
+    assert "6 instances deployed, 0 failed" in run.output
+
+
+def test_readers_of_the_code_are_kept_until_others_are_given(checkout: Checkout, aws: LocalAws) -> None:
+    reader = f"arn:aws:iam::{MANAGEMENT_ACCOUNT}:role/*Deployer"
+    assert checkout.run(*DEPLOY_MEMBERS, "--code-reader", reader).status == 0
+    assert checkout.run(*DEPLOY_MEMBERS).status == 0
+    for bucket, region in zip(CODE_BUCKETS, REGIONS, strict=True):
+        policy = json.loads(aws.client("s3", CENTRAL_ACCOUNT, region).get_bucket_policy(Bucket=bucket)["Policy"])
+        condition = policy["Statement"][0]["Condition"]
+        assert condition["StringEquals"] == {"aws:PrincipalOrgID": ORGANIZATION["Id"]}
+        assert condition["ArnLike"]["aws:PrincipalArn"] == ["arn:aws:iam::*:role/stacksets-exec-*", reader]
+
+
+# --- Verification
+
+
+def test_verify_finds_that_all_is_well(checkout: Checkout) -> None:
+    assert checkout.run(*DEPLOY_CENTRAL, "--start-crawler").status == 0
+    run = checkout.run(*VERIFY)
+    assert run.status == 0, run.all
+    assert run.output.rstrip().endswith("all is well")
+    assert run.output.count("SUCCEEDED") == 6 + 1 + 8, "instances, crawl, queries"
+    assert "\033" not in run.output, "colours are for terminals"
+    assert {call.split()[1] for call in checkout.changing_calls()} == {"start-query-execution"}
+
+
+def test_verify_dry_run_runs_no_query(checkout: Checkout) -> None:
+    run = checkout.run(*VERIFY, "--dry-run")
+    assert run.status == 0, run.all
+    assert "would run: QueryPatchSummary" in run.output
+    assert checkout.changing_calls() == []
+
+
+def test_verify_json_is_one_document_and_nothing_else(checkout: Checkout) -> None:
+    run = checkout.run(*VERIFY, "--json")
+    assert run.status == 0, run.all
+    document = json.loads(run.output)
+    assert document["ok"] is True
+    assert {(each["account"], each["region"]) for each in document["members"]} == {
+        (account, region) for account in MEMBER_ACCOUNTS for region in REGIONS
+    }
+    first = document["members"][0]
+    assert first["stack_instance"]["status"] == "SUCCEEDED"
+    assert first["nodes"] > 0
+    assert "AWS:PatchSummary" in first["types"]
+    assert document["crawler"]["last_crawl"] == "SUCCEEDED"
+    assert {each["state"] for each in document["queries"]} == {"SUCCEEDED"}
+
+
+def test_verify_names_what_has_no_instance_and_hints_at_the_management_account(checkout: Checkout) -> None:
+    run = checkout.run("verify", "--regions", ",".join(REGIONS), *PROFILES, "--skip-queries")
+    assert run.status == 1, run.all
+    for region in REGIONS:
+        assert f"problem: {CENTRAL_ACCOUNT} {region}: no stack instance, and nothing has arrived" in run.output
+    assert f"note: the management account {MANAGEMENT_ACCOUNT} has shipped nothing" in run.output
+    assert run.output.rstrip().endswith("2 problems")
+
+
+def test_verify_reads_the_syncs_with_a_role(checkout: Checkout, aws: LocalAws) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT_ACCOUNT}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    may = {"Effect": "Allow", "Action": "ssm:ListResourceDataSync", "Resource": "*"}
+    for account in MEMBER_ACCOUNTS[:2]:
+        iam = aws.client("iam", account)
+        iam.create_role(RoleName="Audit", AssumeRolePolicyDocument=policy(trust))
+        iam.put_role_policy(RoleName="Audit", PolicyName="read", PolicyDocument=policy(may))
+    run = checkout.run(*VERIFY, "--skip-queries", "--member-role", "Audit", "--json")
+    document = json.loads(run.output)
+    found = {(each["account"], each["region"]): each["sync"] for each in document["members"]}
+    for account in MEMBER_ACCOUNTS[:2]:
+        assert [found[account, region]["status"] for region in REGIONS] == ["Successful"] * 2
+    without_role = found[MEMBER_ACCOUNTS[2], HOME_REGION]
+    assert without_role["status"] == "Unknown"
+    assert "AssumeRole" in without_role["message"]
+    assert "SecretAccessKey" not in run.all
+
+
+def policy(statement: dict[str, Any]) -> str:
+    """A policy of one statement."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_verify_names_missing_types_with_the_command_that_turns_them_on(checkout: Checkout, aws: LocalAws) -> None:
+    account, region = FAILING
+    s3 = aws.client("s3", CENTRAL_ACCOUNT, HOME_REGION)
+    for kind in ("AWS:Application", "AWS:ComplianceSummary", "AWS:PatchSummary"):
+        prefix = f"ResourceDataSync/{kind}/accountid={account}/region={region}/"
+        for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
+            s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+    run = checkout.run(*VERIFY, "--skip-queries")
+    assert run.status == 1, run.all
+    lines = run.output.splitlines()
+    for words, command in (
+        ("No software inventory", "aws ssm create-association --name AWS-GatherSoftwareInventory"),
+        ("No patch scan", "aws ssm create-association --name AWS-RunPatchBaseline"),
+    ):
+        (number,) = [number for number, line in enumerate(lines) if words in line]
+        assert lines[number].endswith(f": {account} {region}")
+        assert command in lines[number + 1]
+    without = checkout.run(*VERIFY, "--skip-queries", "--without-inventory")
+    assert "No software inventory" not in without.output
+    assert "No patch scan" in without.output
+
+
+def test_verify_names_a_failed_crawl_and_a_failed_query(checkout: Checkout, aws: LocalAws) -> None:
+    glue = aws.client("glue", CENTRAL_ACCOUNT, HOME_REGION)
+    (database,) = [each["Name"] for each in glue.get_databases()["DatabaseList"] if "resource_sync" in each["Name"]]
+    glue.delete_table(DatabaseName=database, Name="aws_patchsummary")
+    role = glue.get_crawler(Name="SSM-GlueCrawler")["Crawler"]["Role"]
+    iam = aws.client("iam", CENTRAL_ACCOUNT)
+    iam.delete_role_policy(RoleName=role.rsplit("/", 1)[-1], PolicyName="crawl")
+    deployed = checkout.run(*DEPLOY_CENTRAL, "--start-crawler")
+    assert deployed.status == 1, deployed.all
+    assert "the crawl FAILED: " in deployed.errors.splitlines()[-1]
+    run = checkout.run(*VERIFY)
+    assert run.status == 1, run.all
+    assert "problem: the last crawl of SSM-GlueCrawler FAILED: " in run.output
+    (query,) = [line for line in run.output.splitlines() if "problem: query " in line]
+    assert query.strip().startswith("problem: query QueryPatchSummary FAILED: ")
+    assert "aws_patchsummary" in query
+
+
+# --- Removal
+
+
+def test_teardown_refuses_to_delete_data_unasked(checkout: Checkout, aws: LocalAws) -> None:
+    before = object_versions(aws, BUCKET)
+    run = checkout.run(*TEARDOWN)
+    line = one_line(run)
+    assert "say --delete-data" in line
+    assert "--parameter EmptyBucketsOnDelete=false" in line
+    assert checkout.changing_calls() == []
+    assert object_versions(aws, BUCKET) == before
+    assert len(instances(aws)) == 6
+
+
+def test_teardown_dry_run_changes_nothing(checkout: Checkout) -> None:
+    run = checkout.run(*TEARDOWN, "--delete-data", "--dry-run")
+    assert run.status == 0, run.all
+    order = ["delete-stack-instances", "delete-stack-set ", "patch-reporting-code ", "--stack-name patch-reporting "]
+    places = [run.output.index(each) for each in order]
+    assert places == sorted(places), "in the order in which it would be done"
+    assert checkout.changing_calls() == []
+
+
+def test_teardown_refuses_while_others_ship_to_the_bucket(checkout: Checkout, aws: LocalAws) -> None:
+    s3 = aws.client("s3", CENTRAL_ACCOUNT, HOME_REGION)
+    key = f"ResourceDataSync/AWS:Tag/accountid={MANAGEMENT_ACCOUNT}/region=us-east-1/resourcetype=x/i-1.json"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    run = checkout.run(*TEARDOWN, "--delete-data")
+    line = one_line(run)
+    assert f"without an instance of {STACK_SET}: {MANAGEMENT_ACCOUNT} us-east-1." in line
+    assert checkout.changing_calls() == []
+    s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def test_teardown_stops_before_the_central_stack_while_an_instance_is_left(checkout: Checkout, aws: LocalAws) -> None:
+    account, region = FAILING
+    cloudformation = aws.client("cloudformation", account, region)
+    (stack,) = cloudformation.describe_stacks()["Stacks"]
+    resource = cloudformation.describe_stack_resource(
+        StackName=stack["StackName"], LogicalResourceId="ResourceDataSyncLambdaRole"
+    )
+    role = resource["StackResourceDetail"]["PhysicalResourceId"]
+    # A role with a policy that the stack does not know of can't be deleted.
+    iam = aws.client("iam", account)
+    iam.put_role_policy(
+        RoleName=role,
+        PolicyName="somebody-elses",
+        PolicyDocument=policy({"Effect": "Deny", "Action": "ssm:DeleteResourceDataSync", "Resource": "*"}),
+    )
+    run = checkout.run(*TEARDOWN, "--delete-data")
+    assert run.status == 1, run.all
+    assert f"{account} {region} FAILED: " in run.errors
+    assert "1 stack instances are left" in run.errors.splitlines()[-1]
+    assert object_versions(aws, BUCKET) > 0
+    assert list(instances(aws)) == [FAILING]
+    iam.delete_role_policy(RoleName=role, PolicyName="somebody-elses")
+
+
+def test_teardown_goes_on_from_there_and_keeps_the_data_if_that_is_set(checkout: Checkout, aws: LocalAws) -> None:
+    # What the earlier run has removed has shipped today.
+    keep = checkout.run(*DEPLOY_CENTRAL, "--parameter", "EmptyBucketsOnDelete=false")
+    assert keep.status == 0, keep.all
+    before = object_versions(aws, BUCKET)
+    assert "say --members-are-gone" in one_line(checkout.run(*TEARDOWN))
+    run = checkout.run(*TEARDOWN, "--members-are-gone")
+    assert run.status == 0, run.all
+    assert f"kept with all data: the buckets {BUCKET} and ssm-res-sync-athena-query-results" in run.output
+    assert object_versions(aws, BUCKET) == before
+    assert (
+        aws.client("cloudformation", CENTRAL_ACCOUNT, HOME_REGION)
+        .list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])["StackSummaries"][0]["StackName"]
+        .startswith("aws-sam-cli-managed")
+    )
+    for bucket, region in zip(CODE_BUCKETS, REGIONS, strict=True):
+        assert object_versions(aws, bucket, CENTRAL_ACCOUNT, region) == -1
+    assert stack_sets(aws).list_stack_sets(Status="ACTIVE")["Summaries"] == []
+
+
+def test_teardown_of_nothing_is_a_success(checkout: Checkout) -> None:
+    run = checkout.run(*TEARDOWN, "--delete-data")
+    assert run.status == 0, run.all
+    assert "no stack patch-reporting" in run.output
+
+
+def test_teardown_deletes_data_that_was_to_be_kept_if_told_so(checkout: Checkout, aws: LocalAws) -> None:
+    second = ["--parameter", "NamePrefix=second", "--parameter", "EmptyBucketsOnDelete=false", "--stack-name", "second"]
+    deployed = checkout.run(*DEPLOY_CENTRAL, *second)
+    assert deployed.status == 0, deployed.all
+    bucket = f"second-resource-sync-{HOME_REGION}-{CENTRAL_ACCOUNT}"
+    aws.client("s3", CENTRAL_ACCOUNT, HOME_REGION).put_object(Bucket=bucket, Key="ResourceDataSync/x", Body=b"x")
+    run = checkout.run(*TEARDOWN, "--central-stack", "second", "--delete-data")
+    assert run.status == 0, run.all
+    assert object_versions(aws, bucket) == -1
+    assert f"Anybody can now take the name {bucket}" in run.output
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_in_the_checkout(checkout: Checkout) -> Iterator[None]:
+    before = {path.relative_to(checkout.folder) for path in checkout.folder.rglob("*") if ".venv" not in path.parts}
+    yield
+    after = {path.relative_to(checkout.folder) for path in checkout.folder.rglob("*") if ".venv" not in path.parts}
+    made = {path for path in after - before if path.parts[0] != "sam-cli" and path.suffix != ".calls"}
+    assert {path for path in made if "__pycache__" not in path.parts and path != Path("sam-cli")} == set()
