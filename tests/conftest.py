@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,11 @@ FLEET = {
     "now": "2026-01-15T12:00:00Z",
 }
 
-LAST = "test_logs_hold_no_secret.py"
+# They judge what all others have left behind.
+LAST = ("test_calls_rights.py", "test_calls_requests.py", "test_logs_hold_no_secret.py")
+
+# Whether every test there is runs, so that what was never seen was never done.
+WHOLE_RUN = pytest.StashKey[bool]()
 
 _made_here = pytest.StashKey[str]()
 
@@ -31,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if "TEST_LOGS" not in os.environ:
         os.environ["TEST_LOGS"] = config.stash[_made_here] = tempfile.mkdtemp(prefix="test-logs-")
     Path(os.environ["TEST_LOGS"]).mkdir(parents=True, exist_ok=True)
+    # Where scripts/setup told SAM not to look for a newer version of itself.
+    os.environ.setdefault("__SAM_CLI_APP_DIR", str(Path(sys.prefix, "sam-cli")))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -39,9 +46,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Moves the search through all logs behind all that makes them."""
-    items.sort(key=lambda item: item.path.name == LAST)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Moves the modules that judge the whole run behind all that makes it."""
+    items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
+    files = {item.path for item in items}
+    everything = set(Path(__file__).parent.glob("test_*.py"))
+    options = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob")
+    by_name = any("::" in argument for argument in config.args)
+    config.stash[WHOLE_RUN] = files == everything and not by_name and not any(map(config.getoption, options))
 
 
 @pytest.fixture(scope="session")
