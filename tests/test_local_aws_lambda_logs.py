@@ -160,7 +160,7 @@ def test_the_servers_level_goes_for_every_function_and_all_that_they_print_is_ke
         actions = ["logs:CreateLogStream"]  # not enough for CloudWatch Logs
         name, variables = invoke(server, "logs-kept", put_code(server), actions, logging=logging)
         assert variables["AWS_LAMBDA_LOG_LEVEL"] == "TRACE"
-        [kept] = tmp_path.iterdir()
+        [kept] = tmp_path.glob("functions-*")
         assert kept.name == f"functions-{server.pid}.log"
         heading, line = kept.read_text().splitlines()
         assert f":function:{name} " in heading

@@ -216,9 +216,7 @@ def judge_crawler(crawler: dict[str, Any], now: datetime) -> tuple[dict[str, Any
         return told, [f"the crawler {crawler['Name']} has never run: scripts/deploy-central --start-crawler runs it"]
     if last.get("Status") != "SUCCEEDED":
         log = f" (log: {last.get('LogGroup')}, stream {last.get('LogStream')})" if last.get("LogGroup") else ""
-        return told, [
-            f"the crawler {crawler['Name']}'s last crawl {last.get('Status')}: {last.get('ErrorMessage')}{log}"
-        ]
+        return told, [f"the last crawl of {crawler['Name']} {last.get('Status')}: {last.get('ErrorMessage')}{log}"]
     return told, []
 
 
