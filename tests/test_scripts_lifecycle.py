@@ -132,6 +132,17 @@ def test_a_parameter_that_cloudformation_refuses_is_told_in_its_words(checkout: 
     assert run.errors.splitlines()[-1].endswith("could not be deployed; above is why")
 
 
+def test_a_sam_that_fails_without_a_word_is_told_all_the_same(checkout: Checkout) -> None:
+    sam = checkout.folder / "bin" / "sam"
+    real = sam.read_text()
+    sam.write_text('#!/bin/sh\n[ "$1" = --version ]\n')
+    try:
+        run = checkout.run(*DEPLOY_CENTRAL)
+    finally:
+        sam.write_text(real)
+    assert "the stack patch-reporting in us-east-1 could not be deployed" in one_line(run)
+
+
 # --- Central stack
 
 
