@@ -142,6 +142,17 @@ class Central:
         name = self.resource("DeleteGlueTableColumnFunctionEventRule")
         (events.enable_rule if enabled else events.disable_rule)(Name=name)
 
+    def dead_letter(self, timeout: float = 30) -> dict[str, Any]:
+        """Takes the next event out of the stack's dead-letter queue, waited for. Raises TimeoutError."""
+        sqs, queue = self.client("sqs"), self.resource("DeadLetterQueue")
+        (message,) = wait_for(
+            lambda: sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=1).get("Messages"),
+            timeout,
+            "no event in the dead-letter queue",
+        )
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return json.loads(message["Body"])
+
     def saved_queries(self) -> dict[str, dict[str, Any]]:
         """The workgroup's named queries by name."""
         athena = self.client("athena")

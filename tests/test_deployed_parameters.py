@@ -6,7 +6,6 @@ Stacks of an account in which no other test leaves anything.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,7 @@ def test_an_event_that_the_column_deleter_can_never_serve_is_kept(central: Centr
     role = central.resource("DeleteGlueTableColumnFunctionRole")
     with role_without(central.client("iam"), role, "glue:GetTables"):
         central.crawl()
-        letter = dead_letter(central)
+        letter = central.dead_letter()
     assert letter["detail"]["crawlerName"] == "SSM-GlueCrawler"
     # The alarm watches this very queue.
     (alarm,) = [
@@ -231,18 +230,6 @@ def test_an_event_that_the_column_deleter_can_never_serve_is_kept(central: Centr
         if each["Namespace"] == "AWS/SQS"
     ]
     assert central.resource("DeadLetterQueue").endswith(f"/{alarm['Dimensions'][0]['Value']}")
-
-
-def dead_letter(central: Central) -> dict[str, Any]:
-    """The event that is kept in the stack's queue, waited for."""
-    sqs = central.client("sqs")
-    queue = central.resource("DeadLetterQueue")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if messages := sqs.receive_message(QueueUrl=queue).get("Messages"):
-            return json.loads(messages[0]["Body"])
-        time.sleep(0.2)
-    raise AssertionError("no event came to the queue")
 
 
 def remove_bucket(s3: Any, bucket: str) -> None:

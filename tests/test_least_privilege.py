@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 import stacks
-from deployment import MEMBER_STACK, Central, Members, wait_for
+from deployment import MEMBER_STACK, Central, Members
 from grants import Policy, replaced, role_without
 from local_aws.server import LocalAws
 from organization import HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS, SYNC_PREFIX
@@ -123,7 +123,7 @@ def test_the_column_deleter_fails_without_a_grant_of_its_role(central: Central, 
     with role_without(central.client("iam"), central.resource("DeleteGlueTableColumnFunctionRole"), action):
         central.crawl()
         # All three attempts are over when the event is in the queue.
-        letter = wait_for(lambda: dead_letter(central), 30, "no event in the dead-letter queue")
+        letter = central.dead_letter()
         assert letter["detail"]["crawlerName"] == central.outputs["GlueCrawlerName"]
         assert f"perform: {action}" in deleter_log(central)
         assert ("resourcetype" in central.columns("aws_instanceinformation")) == (action != "glue:CreateTable")
@@ -142,7 +142,7 @@ def test_the_column_deleter_is_not_invoked_without_the_permission(central: Centr
     before = deleter_log(central)
     central.crawl()
     # EventBridge keeps what it can't deliver.
-    letter = wait_for(lambda: dead_letter(central), 30, "no event in the dead-letter queue")
+    letter = central.dead_letter()
     assert letter["detail"]["crawlerName"] == central.outputs["GlueCrawlerName"]
     assert "resourcetype" in central.columns("aws_instanceinformation")
     assert deleter_log(central) == before
@@ -169,15 +169,6 @@ def crawl_without_repair(central: Central) -> None:
         for each in page.get("Contents", []):
             s3.delete_object(Bucket=central.sync_bucket, Key=each["Key"])
     central.set_repair(enabled=True)
-
-
-def dead_letter(central: Central) -> Policy | None:
-    """Takes the next event out of the stack's dead-letter queue, if there is one."""
-    sqs, queue = central.client("sqs"), central.resource("DeadLetterQueue")
-    for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return json.loads(message["Body"])
-    return None
 
 
 def deleter_log(central: Central) -> str:

@@ -82,10 +82,6 @@ class Organization:
                 inner.update(self.accounts_below(unit.id))
         return sorted(inner)
 
-    def may_administer(self, account: str, service: str) -> bool:
-        """Whether the account is the management account or one of the service's delegated administrators."""
-        return account == self.management_account or account in self.delegated_administrators.get(service, [])
-
     def works_in(self, service: str) -> bool:
         """Whether the service may work in the member accounts.
 
