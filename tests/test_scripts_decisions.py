@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -215,9 +216,19 @@ def test_each_fault_is_one_problem_and_what_is_none_is_none(
         assert any(each.startswith(note) for each in document["notes"]), document["notes"]
 
 
-@pytest.mark.parametrize("text", [ago(1), ago(1).replace(".000Z", "+00:00"), str(datetime.now().timestamp() - 3600)])
-def test_times_are_read_as_either_version_of_the_aws_cli_prints_them(tmp_path: Path, text: str) -> None:
-    facts = Facts()
+@pytest.mark.parametrize(
+    "printed",
+    [
+        lambda: ago(1),
+        lambda: ago(1).replace(".000Z", "+00:00"),
+        lambda: str(datetime.now().timestamp() - 3600),
+    ],
+    ids=["Z", "offset", "epoch"],
+)
+def test_times_are_read_as_either_version_of_the_aws_cli_prints_them(
+    tmp_path: Path, printed: Callable[[], str]
+) -> None:
+    facts, text = Facts(), printed()
     facts.objects = [(kind, account, region, text) for kind, account, region, _ in facts.objects]
     _, document = facts.judged(tmp_path)
     assert {each["newest_hours_ago"] for each in document["members"] if each["types"]} == {1.0}
