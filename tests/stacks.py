@@ -11,13 +11,13 @@ TIMEOUT_SECONDS = 600
 
 def create(cloudformation: Any, name: str, template: dict[str, Any] | str, **options: Any) -> str:
     """CreateStack; returns the status in which the stack comes to rest."""
-    stack_id = cloudformation.create_stack(StackName=name, **_body(template), **options)["StackId"]
+    stack_id = cloudformation.create_stack(StackName=name, **(_body(template) | options))["StackId"]
     return wait(cloudformation, stack_id)
 
 
 def update(cloudformation: Any, name: str, template: dict[str, Any] | str, **options: Any) -> str:
     """UpdateStack; returns as `create` does."""
-    stack_id = cloudformation.update_stack(StackName=name, **_body(template), **options)["StackId"]
+    stack_id = cloudformation.update_stack(StackName=name, **(_body(template) | options))["StackId"]
     return wait(cloudformation, stack_id)
 
 

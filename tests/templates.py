@@ -13,6 +13,7 @@ from cfnlint.decode import cfn_yaml
 CFN = Path(__file__).resolve().parent.parent / "cfn"
 CENTRAL = CFN / "patch-reporting.yaml"
 MEMBER = CFN / "organization-resource-data-sync.yaml"
+CODE = CFN / "code-buckets.yaml"
 
 FUNCTION_TYPES = {"AWS::Lambda::Function", "AWS::Serverless::Function"}
 STATEFUL_TYPES = {"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Logs::LogGroup"}

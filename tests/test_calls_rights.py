@@ -29,6 +29,7 @@ ONLY_ON_AWS: dict[tuple[str, str, str, str], str] = {
     ("GlueCrawlerRole", "KeepTables", "glue:GetPartition", ""): CRAWLER,
     ("GlueCrawlerRole", "KeepTables", "glue:GetPartitions", ""): CRAWLER,
     ("GlueCrawlerRole", "KeepTables", "glue:CreatePartition", ""): CRAWLER,
+    ("GlueCrawlerRole", "KeepTables", "glue:BatchUpdatePartition", ""): CRAWLER,
     ("GlueCrawlerRole", "KeepTables", "glue:GetDatabase", ":table/"): (
         "A database is asked for by catalog and database; the statement names its resources once for all actions."
     ),

@@ -534,3 +534,68 @@ def test_sam_deploy(local_aws: LocalAws, tmp_path: Path) -> None:
         QueueUrl=stacks.resource(cloudformation, "sam", "Queue"), AttributeNames=["MessageRetentionPeriod"]
     )["Attributes"]
     assert attributes["MessageRetentionPeriod"] == "1209600"
+
+
+MACROS = ["CAPABILITY_AUTO_EXPAND"]
+EXTENDED = {
+    "Transform": "AWS::LanguageExtensions",
+    "Parameters": {"Keep": {"Type": "String"}},
+    "Conditions": {"IsKept": {"Fn::Equals": [{"Ref": "Keep"}, "true"]}},
+}
+
+
+def conditional(name: str) -> dict[str, Any]:
+    kept = {"Fn::If": ["IsKept", "Retain", "Delete"]}
+    tags = [{"Key": "keep", "Value": {"Ref": "Keep"}}]
+    return EXTENDED | {"Resources": {"Bucket": bucket(name, Tags=tags) | {"DeletionPolicy": kept}}}
+
+
+def keep(value: str) -> list[dict[str, str]]:
+    return [{"ParameterKey": "Keep", "ParameterValue": value}]
+
+
+def test_a_deletion_policy_follows_its_parameter_only_if_the_template_is_given(cloudformation: Any, s3: Any) -> None:
+    for name, given in (("c-policy-given", True), ("c-policy-previous", False)):
+        template = json.dumps(conditional(name))
+        made = stacks.create(cloudformation, name, template, Parameters=keep("true"), Capabilities=MACROS)
+        assert made == "CREATE_COMPLETE"
+        body = {"TemplateBody": template} if given else {"UsePreviousTemplate": True}
+        cloudformation.update_stack(StackName=name, Parameters=keep("false"), Capabilities=MACROS, **body)
+        assert stacks.wait(cloudformation, name) == "UPDATE_COMPLETE"
+        assert {"Key": "keep", "Value": "false"} in s3.get_bucket_tagging(Bucket=name)["TagSet"]
+        assert stacks.delete(cloudformation, name) == "DELETE_COMPLETE"
+    assert {each["Name"] for each in s3.list_buckets()["Buckets"]} & {"c-policy-given", "c-policy-previous"} == {
+        "c-policy-previous"
+    }
+
+
+def test_a_crawlers_schedule_goes_only_if_it_is_empty_and_not_if_it_is_left_out(
+    cloudformation: Any, local_aws: LocalAws
+) -> None:
+    glue = local_aws.client("glue", ACCOUNT, REGION)
+
+    def template(schedule: str | None) -> dict[str, Any]:
+        crawler: dict[str, Any] = {
+            "Name": "c-scheduled",
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "DatabaseName": "d",
+            "Targets": {"S3Targets": [{"Path": "s3://c-crawled/"}]},
+        }
+        if schedule is not None:
+            crawler["Schedule"] = {"ScheduleExpression": schedule}
+        return {
+            "Resources": {
+                "Role": role("glue.amazonaws.com"),
+                "Crawler": {"Type": "AWS::Glue::Crawler", "Properties": crawler},
+            }
+        }
+
+    def schedule() -> str | None:
+        return glue.get_crawler(Name="c-scheduled")["Crawler"].get("Schedule", {}).get("ScheduleExpression")
+
+    daily = "cron(0 0 * * ? *)"
+    assert stacks.create(cloudformation, "scheduled", template(daily)) == "CREATE_COMPLETE"
+    assert stacks.update(cloudformation, "scheduled", template(None)) == "UPDATE_COMPLETE"
+    assert schedule() == daily
+    assert stacks.update(cloudformation, "scheduled", template("")) == "UPDATE_COMPLETE"
+    assert not schedule()

@@ -18,6 +18,7 @@ from cfnlint.api import lint_file
 
 from templates import (
     CENTRAL,
+    CODE,
     FUNCTION_TYPES,
     MEMBER,
     STATEFUL_TYPES,
@@ -35,6 +36,7 @@ from templates import (
 )
 
 TEMPLATES = [pytest.param(path, id=path.stem) for path in (CENTRAL, MEMBER)]
+ALL_TEMPLATES = [*TEMPLATES, pytest.param(CODE, id=CODE.stem)]
 
 # Logical id -> type, as the recipe's templates have them; a stack made from those must survive the update to ours.
 RECIPE_RESOURCES = {
@@ -106,11 +108,11 @@ RECIPE_PARAMETERS = {
 }
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Both templates
+# All templates
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_cfn_lint_finds_nothing(path: Path) -> None:
     assert [str(match) for match in lint_file(path)] == []
 
@@ -137,7 +139,7 @@ def test_the_recipes_parameters_keep_their_names(path: Path) -> None:
     assert load(path)["Parameters"].keys() >= RECIPE_PARAMETERS[path]
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_every_parameter_is_described_labelled_and_grouped(path: Path) -> None:
     template = load(path)
     interface = template["Metadata"]["AWS::CloudFormation::Interface"]
@@ -148,17 +150,66 @@ def test_every_parameter_is_described_labelled_and_grouped(path: Path) -> None:
     assert [name for name in names if not template["Parameters"][name].get("Description")] == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_conditions_are_named_for_what_holds(path: Path) -> None:
     assert [name for name in load(path)["Conditions"] if not re.match(r"(Has|Is)[A-Z]", name)] == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+def _is(parameter: str, value: str = "true") -> dict[str, Any]:
+    return {"Fn::Equals": [{"Ref": parameter}, value]}
+
+
+def _is_not(parameter: str, off: str | int = "") -> dict[str, Any]:
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, off]}]}
+
+
+CONDITIONS: dict[Path, dict[str, Any]] = {
+    CENTRAL: {
+        "IsInChina": _is("AWS::Partition", "aws-cn"),
+        "IsCrawlerScheduled": _is("EnableGlueCrawlerSchedule"),
+        "HasQuickSightKeyAccess": _is("EnableQuickSightKMS"),
+        "HasRegionalSyncPrincipals": _is_not("RegionalSyncPrincipals"),
+        "IsKeyBoundToOrganization": _is("BindKeyToOrganization"),
+        "IsDataDeletedWithStack": _is("EmptyBucketsOnDelete"),
+        "HasNoncurrentVersionExpiration": _is_not("NoncurrentVersionExpirationDays", 0),
+        "HasNodeFileExpiration": _is_not("NodeFileExpirationDays", 0),
+        "HasQueryResultExpiration": _is_not("QueryResultExpirationDays", 0),
+        "HasBytesScannedCutoff": _is_not("BytesScannedCutoffPerQuery", "0"),
+        "HasAlarmTopic": _is_not("AlarmTopicArn"),
+        "IsTraced": _is("TracingMode", "Active"),
+        "HasPermissionsBoundary": _is_not("PermissionsBoundaryPolicy"),
+        "HasNamePrefix": _is_not("NamePrefix"),
+    },
+    MEMBER: {"HasKmsKey": _is_not("KMSKeyArn"), "HasPermissionsBoundary": _is_not("PermissionsBoundaryPolicy")},
+    CODE: {"HasCodeReaders": _is_not("CodeReaders")},
+}
+
+
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
+def test_conditions_hold_for_what_their_parameters_say(path: Path) -> None:
+    assert load(path)["Conditions"] == CONDITIONS[path]
+
+
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
+def test_no_policy_names_another_accounts_principal(path: Path) -> None:
+    root = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    granted = [
+        node["Principal"]
+        for node in walk(load(path)["Resources"])
+        if isinstance(node, dict) and {"Principal", "Effect"} <= node.keys()
+    ]
+    assert granted
+    for principal in granted:
+        ((kind, who),) = (principal if isinstance(principal, dict) else {"AWS": principal}).items()
+        assert kind == "Service" or (kind == "AWS" and who in ("*", root)), principal
+
+
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_no_partition_is_written_out(path: Path) -> None:
     assert re.findall(r"arn:aws\b.*", path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_templates_are_plain_ascii(path: Path) -> None:
     # CloudFormation gives other characters back as question marks, and then sees a change that is none.
     assert path.read_text().isascii()
@@ -180,7 +231,7 @@ def test_every_resource_of_all_has_its_reason_on_the_line_above(path: Path) -> N
     assert len(written) == len(found)
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_stateful_resources_say_what_becomes_of_them(path: Path) -> None:
     found = resources(path, *STATEFUL_TYPES)
     assert found
@@ -297,7 +348,7 @@ PATTERNS = [
     (
         CENTRAL,
         "RegionalSyncPrincipals",
-        ["", "ssm.ap-east-1.amazonaws.com", "ssm.ap-east-1.amazonaws.com,ssm.eu-south-1.amazonaws.com"],
+        ["", "ssm.ap-east-1.amazonaws.com", "ssm.ap-east-1.amazonaws.com,ssm.amazonaws.eu"],
         ["ap-east-1", "ssm.ap-east-1.amazonaws.com,", "s3.ap-east-1.amazonaws.com", "*"],
     ),
     (
@@ -320,7 +371,12 @@ PATTERNS = [
             ("RolePath", ["/", "/ops/", "/ops/patch/"], ["", "ops", "/ops", "ops/", "//"]),
         )
     ),
-    (CENTRAL, "NamePrefix", ["", "a", "second", "x" * 16], ["1st", "A", "a-b", "a_b", "x" * 17]),
+    (
+        CENTRAL,
+        "NamePrefix",
+        ["", "a", "second", "ssm2", "x" * 16],
+        ["1st", "A", "a-b", "a_b", "ssm", "sthree", "x" * 17],
+    ),
     (MEMBER, "ResourceDataSyncName", ["patch-reporting", "A_b.c-9", "x" * 64], ["", "a b", "a/b", "x" * 65]),
     (MEMBER, "S3BucketName", ["ssm-resource-sync-us-east-1-111122223333", "abc"], ["", "ab", "Upper", "-abc", "a_b"]),
     (MEMBER, "S3BucketPrefix", ["ResourceDataSync"], ["", "a/b", "ResourceDataSync/"]),
@@ -349,7 +405,81 @@ PATTERNS = [
         ["patch-reporting-code-111122223333", "x" * 47],
         ["", "x", "x" * 48, "Upper", "s3://bucket"],
     ),
+    (CODE, "OrganizationId", ["o-a1b2c3d4e5"], ["", "a1b2c3d4e5", "o-A1B2C3D4E5"]),
+    (CODE, "CodeBucketPrefix", ["patch-reporting-code-111122223333", "x" * 47], ["", "x", "x" * 48, "Upper"]),
+    (
+        CODE,
+        "CodeReaders",
+        ["", "arn:aws:iam::*:role/deployer", "arn:aws:iam::111122223333:role/a/*,arn:aws-cn:iam::*:role/b"],
+        ["*", "arn:aws:iam::*:user/x", "arn:aws:iam::*:role/a,", "arn:aws:s3:::bucket"],
+    ),
 ]  # fmt: skip
+
+YES_OR_NO = {"Default": "true", "AllowedValues": ["true", "false"]}
+DAYS = {"MinValue": 0, "MaxValue": 3650}
+BY_PATTERN: dict[str, Any] = {}
+# The periods that CloudWatch Logs knows: botocore, logs, PutRetentionPolicy.
+RETENTION = {
+    "Default": 90,
+    "AllowedValues": [
+        1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+    ],
+}  # fmt: skip
+ARCHITECTURE = {"Default": "x86_64", "AllowedValues": ["x86_64", "arm64"]}
+
+# What a parameter takes besides its pattern, and what it is if nobody says; one without a default has to be given.
+LIMITS: dict[Path, dict[str, dict[str, Any]]] = {
+    CENTRAL: {
+        "OrganizationId": BY_PATTERN,
+        "ResourceDataSyncPrefix": {"Default": "ResourceDataSync"},
+        "RegionalSyncPrincipals": {"Default": ""},
+        "BindKeyToOrganization": YES_OR_NO,
+        "EnableGlueCrawlerSchedule": YES_OR_NO,
+        "GlueCrawlerSchedule": {"Default": "cron(0 0 * * ? *)"},
+        "EnableQuickSightKMS": YES_OR_NO,
+        "QuickSightServiceRole": {"Default": "service-role/aws-quicksight-*-role-v0"},
+        "EmptyBucketsOnDelete": YES_OR_NO,
+        "NoncurrentVersionExpirationDays": {"Default": 30, **DAYS},
+        # A living node's file may stay unwritten for as long as nothing in it changes.
+        "NodeFileExpirationDays": {"Default": 0, **DAYS},
+        "QueryResultExpirationDays": {"Default": 30, **DAYS},
+        "BytesScannedCutoffPerQuery": {"Default": str(100 * 2**30)},
+        "AlarmTopicArn": {"Default": ""},
+        "FunctionArchitecture": ARCHITECTURE,
+        "LogRetentionDays": RETENTION,
+        "TracingMode": {"Default": "PassThrough", "AllowedValues": ["PassThrough", "Active"]},
+        "PermissionsBoundaryPolicy": {"Default": ""},
+        "RolePath": {"Default": "/", "MaxLength": 512},
+        "NamePrefix": {"Default": ""},
+    },
+    MEMBER: {
+        "S3BucketName": BY_PATTERN,
+        "S3BucketPrefix": {"Default": "ResourceDataSync"},
+        "S3BucketRegion": BY_PATTERN,
+        "KMSKeyArn": {"Default": ""},
+        "ResourceDataSyncName": {"Default": "OrganizationResourceDataSync"},
+        "CodeS3Bucket": BY_PATTERN,
+        "CodeS3Key": {"MinLength": 1, "MaxLength": 1024},
+        "FunctionArchitecture": ARCHITECTURE,
+        "LogRetentionDays": RETENTION,
+        "PermissionsBoundaryPolicy": {"Default": ""},
+        "RolePath": {"Default": "/", "MaxLength": 512},
+    },
+    CODE: {"OrganizationId": BY_PATTERN, "CodeReaders": {"Default": ""}, "CodeBucketPrefix": BY_PATTERN},
+}
+
+
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
+def test_parameters_have_their_limits_and_defaults(path: Path) -> None:
+    told = {"Type", "Description", "AllowedPattern", "ConstraintDescription"}
+    parameters = load(path)["Parameters"]
+    assert {
+        name: {key: value for key, value in each.items() if key not in told} for name, each in parameters.items()
+    } == LIMITS[path]
+    # A value that is refused is told what would do.
+    assert [
+        name for name, each in parameters.items() if "AllowedPattern" in each and not each["ConstraintDescription"]
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -494,13 +624,15 @@ def test_buckets_refuse_requests_without_tls(bucket: str) -> None:
     }
 
 
-# Systems Manager, under further names if the parameter gives some.
+# Systems Manager, under further names if the parameter gives some. Only in China does the principal end as URLs do: the
+# suffix of other partitions, such as amazonaws.eu, names no service.
+SSM_ITSELF = {"Fn::If": ["IsInChina", {"Fn::Sub": "ssm.${AWS::URLSuffix}"}, "ssm.amazonaws.com"]}
 SSM = {
     "Service": {
         "Fn::If": [
             "HasRegionalSyncPrincipals",
-            {"Fn::Split": [",", {"Fn::Sub": "ssm.${AWS::URLSuffix},${RegionalSyncPrincipals}"}]},
-            {"Fn::Sub": "ssm.${AWS::URLSuffix}"},
+            {"Fn::Split": [",", {"Fn::Sub": ["${Principal},${RegionalSyncPrincipals}", {"Principal": SSM_ITSELF}]}]},
+            SSM_ITSELF,
         ]
     }
 }
@@ -587,11 +719,18 @@ def test_the_crawler_reads_the_folder_and_never_changes_a_known_table() -> None:
         "CreatePartitionIndex": False,
     }
     assert crawler["DatabaseName"] == {"Ref": "GlueDatabase"}
-    assert crawler["Schedule"]["Fn::If"] == [
-        "IsCrawlerScheduled",
-        {"ScheduleExpression": {"Ref": "GlueCrawlerSchedule"}},
-        {"Ref": "AWS::NoValue"},
-    ]
+    # Left out, an old schedule would stay.
+    assert crawler["Schedule"] == {
+        "ScheduleExpression": {"Fn::If": ["IsCrawlerScheduled", {"Ref": "GlueCrawlerSchedule"}, ""]}
+    }
+
+
+CATALOG = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
+DATABASES_TABLES = [
+    {"Fn::Sub": f"{CATALOG}catalog"},
+    {"Fn::Sub": f"{CATALOG}database/${{GlueDatabase}}"},
+    {"Fn::Sub": f"{CATALOG}table/${{GlueDatabase}}/*"},
+]
 
 
 def test_the_crawlers_role_is_for_glue_in_this_account_and_deletes_nothing() -> None:
@@ -601,19 +740,20 @@ def test_the_crawlers_role_is_for_glue_in_this_account_and_deletes_nothing() -> 
     allowed = by_sid(role_statements(CENTRAL, "GlueCrawlerRole"))
     actions = [action for statement in allowed.values() for action in as_list(statement["Action"])]
     assert [action for action in actions if "Delete" in action or "*" in action or "s3:Put" in action] == []
-    assert allowed["ReadData"]["Resource"] == {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/${ResourceDataSyncPrefix}/*"}
-    assert references(allowed["KeepTables"]["Resource"]) >= {"GlueDatabase"}
+    logs = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws-glue/crawlers*"
+    assert {sid: statement["Resource"] for sid, statement in allowed.items()} == {
+        "ListBucket": {"Fn::GetAtt": ["ResourceDataSyncBucket", "Arn"]},
+        "ReadData": {"Fn::Sub": "${ResourceDataSyncBucket.Arn}/${ResourceDataSyncPrefix}/*"},
+        "DecryptData": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
+        "KeepTables": DATABASES_TABLES,
+        "WriteLog": {"Fn::Sub": logs},
+    }
 
 
 def test_the_column_deleters_role_is_for_the_databases_tables() -> None:
     allowed = by_sid(role_statements(CENTRAL, "DeleteGlueTableColumnFunctionRole"))["KeepTables"]
     assert [action for action in allowed["Action"] if "Delete" in action or "*" in action] == []
-    catalog = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}:"
-    assert allowed["Resource"] == [
-        {"Fn::Sub": f"{catalog}catalog"},
-        {"Fn::Sub": f"{catalog}database/${{GlueDatabase}}"},
-        {"Fn::Sub": f"{catalog}table/${{GlueDatabase}}/*"},
-    ]
+    assert allowed["Resource"] == DATABASES_TABLES
 
 
 def test_the_column_deleter_is_invoked_for_this_crawlers_success_only() -> None:
@@ -633,6 +773,24 @@ def test_the_column_deleter_is_invoked_for_this_crawlers_success_only() -> None:
         "DATABASE_NAME": {"Ref": "GlueDatabase"},
         "DATA_LOCATION": target["Path"],
     }
+
+
+def test_the_topic_hears_of_this_crawlers_failure_only() -> None:
+    rule = properties(CENTRAL, "GlueCrawlerFailedEventRule")
+    assert rule["EventPattern"] == {
+        "source": ["aws.glue"],
+        "detail-type": ["Glue Crawler State Change"],
+        "detail": {"crawlerName": [{"Ref": "GlueCrawler"}], "state": ["Failed"]},
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "AlarmTopicArn"}]
+
+
+def test_rules_are_on_and_try_for_long_enough() -> None:
+    for name, rule in resources(CENTRAL, "AWS::Events::Rule").items():
+        assert rule["Properties"].get("State", "ENABLED") == "ENABLED", name
+        for target in rule["Properties"]["Targets"]:
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] >= 3, name
+            assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 3600, name
 
 
 def test_the_cleanups_role_reaches_the_stacks_two_buckets_only() -> None:
@@ -732,7 +890,20 @@ def test_what_fails_for_good_is_kept_and_raises_an_alarm() -> None:
         ("AWS/Lambda", "Errors"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     }
+    assert {name: each["Dimensions"] for name, each in alarms.items()} == {
+        "DeadLetterQueueAlarm": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}],
+        "DeleteGlueTableColumnFunctionErrorsAlarm": [
+            {"Name": "FunctionName", "Value": {"Ref": "DeleteGlueTableColumnFunction"}}
+        ],
+    }
+    # What failed has to be there for somebody to come back to it after a weekend and a holiday.
+    assert properties(CENTRAL, "DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
     for each in alarms.values():
+        # One is too many, and silence is good news.
+        assert (each["Threshold"], each["EvaluationPeriods"]) == (1, 1)
+        assert each["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert each["TreatMissingData"] == "notBreaching"
+        assert each.get("ActionsEnabled", True) is True
         assert each["AlarmActions"]["Fn::If"] == ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
 
 
@@ -758,8 +929,29 @@ def test_the_cleanup_is_tried_again_for_a_bucket_too_large_for_one_run() -> None
     assert timeout <= retries["MaximumEventAgeInSeconds"] <= 3600
 
 
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_functions_have_the_time_and_the_memory_that_was_measured(path: Path) -> None:
+    functions = resources(path, *FUNCTION_TYPES)
+    assert {
+        name: (each["Properties"]["Timeout"], each["Properties"]["MemorySize"]) for name, each in functions.items()
+    } == {
+        CENTRAL: {"DeleteGlueTableColumnFunction": (300, 128), "S3BucketCleanup": (900, 512)},
+        MEMBER: {"ResourceDataSyncLambdaFunction": (600, 128)},
+    }[path]
+
+
+@pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])
+def test_unfinished_uploads_and_lone_delete_markers_go(bucket: str) -> None:
+    rules = properties(CENTRAL, bucket)["LifecycleConfiguration"]["Rules"]
+    (uploads,) = [each for each in rules if "Fn::If" not in each]
+    assert (uploads["Status"], uploads["AbortIncompleteMultipartUpload"]) == ("Enabled", {"DaysAfterInitiation": 7})
+    replaced = [each["Fn::If"][1] for each in rules if "Fn::If" in each and "NoncurrentVersionExpiration" in str(each)]
+    assert [each["ExpiredObjectDeleteMarker"] for each in replaced] == [True] * (bucket == "ResourceDataSyncBucket")
+
+
 def test_the_workgroup_decides_where_and_how_results_are_kept() -> None:
     workgroup = properties(CENTRAL, "AthenaWorkGroup")
+    assert workgroup["State"] == "ENABLED"
     assert workgroup["RecursiveDeleteOption"] is True
     configuration = workgroup["WorkGroupConfiguration"]
     assert configuration["EnforceWorkGroupConfiguration"] is True
@@ -829,3 +1021,60 @@ def test_the_custom_resource_has_the_functions_properties() -> None:
 def test_the_code_comes_from_a_bucket_of_the_stacks_own_region() -> None:
     code = properties(MEMBER, "ResourceDataSyncLambdaFunction")["Code"]
     assert code == {"S3Bucket": {"Fn::Sub": "${CodeS3Bucket}-${AWS::Region}"}, "S3Key": {"Ref": "CodeS3Key"}}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The code buckets' template
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_code_is_read_by_the_organizations_stack_sets_and_nobody_lists_or_writes() -> None:
+    document = properties(CODE, "CodeBucketPolicy")["PolicyDocument"]
+    (allowed,) = [each for each in statements(document) if each["Effect"] == "Allow"]
+    stack_sets = "arn:${AWS::Partition}:iam::*:role/stacksets-exec-*"
+    assert (allowed["Action"], allowed["Resource"]) == ("s3:GetObject", {"Fn::Sub": "${CodeBucket.Arn}/*"})
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}},
+        "ArnLike": {
+            "aws:PrincipalArn": {
+                "Fn::If": [
+                    "HasCodeReaders",
+                    {"Fn::Split": [",", {"Fn::Sub": f"{stack_sets},${{CodeReaders}}"}]},
+                    {"Fn::Sub": stack_sets},
+                ]
+            }
+        },
+    }
+
+
+def test_old_code_goes_and_the_bucket_needs_no_key_to_be_read() -> None:
+    bucket = properties(CODE, "CodeBucket")
+    assert bucket["BucketName"] == {"Fn::Sub": "${CodeBucketPrefix}-${AWS::Region}"}
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["NoncurrentVersionExpiration"]) == ("Enabled", {"NoncurrentDays": 30})
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+OUTPUTS = {
+    CENTRAL: {
+        "KMSKeyArn": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
+        "ResourceDataSyncBucketName": {"Ref": "ResourceDataSyncBucket"},
+        "ResourceDataSyncPrefix": {"Ref": "ResourceDataSyncPrefix"},
+        "AthenaQueryResultsBucket": {"Fn::GetAtt": ["AthenaQueryResultsBucket", "Arn"]},
+        "GlueDatabaseName": {"Ref": "GlueDatabase"},
+        "GlueCrawlerName": {"Ref": "GlueCrawler"},
+        "AthenaWorkGroupName": {"Ref": "AthenaWorkGroup"},
+    },
+    MEMBER: {
+        "ResourceDataSyncName": {"Ref": "ResourceDataSyncCustomResource"},
+        "ResourceDataSyncLambdaFunction": {"Fn::GetAtt": ["ResourceDataSyncLambdaFunction", "Arn"]},
+    },
+    CODE: {"CodeBucketName": {"Ref": "CodeBucket"}},
+}
+
+
+@pytest.mark.parametrize("path", ALL_TEMPLATES)
+def test_outputs_are_what_the_scripts_and_the_other_templates_read(path: Path) -> None:
+    assert {name: each["Value"] for name, each in load(path)["Outputs"].items()} == OUTPUTS[path]

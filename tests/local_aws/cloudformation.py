@@ -6,6 +6,10 @@
 - AWS::Athena::WorkGroup has a number where its template has one as text, as parameters' values are. It is deleted only
   when it is empty or RecursiveDeleteOption is set:
   https://docs.aws.amazon.com/athena/latest/APIReference/API_DeleteWorkGroup.html
+- AWS::Glue::Crawler keeps the schedule that an update leaves out; an empty expression takes it away:
+  https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2247
+- AWS::LanguageExtensions makes a literal of a DeletionPolicy, and an update without a template keeps the literals:
+  https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/transform-aws-languageextensions.html
 - Conditions know the pseudo parameters of the account, the Region and the partition.
 - A generated name belongs to one stack: stacks of one name in two Regions of an account have an IAM role each.
   MiniStack derives the name from the stack's name alone.
@@ -15,11 +19,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
-from ministack.services import athena, cloudformation, lambda_svc
-from ministack.services.cloudformation import _stacks, engine, provisioners
+from ministack.services import athena, cloudformation, glue, lambda_svc
+from ministack.services.cloudformation import _stacks, engine, handlers, helpers, language_extensions, provisioners
 
 from local_aws.bucket_resources import bucket_handler, bucket_policy_handler
 from local_aws.resource_handler import Created, Handler, Props, checked, handler_error, is_true
@@ -180,6 +185,64 @@ def _function_handler(original: Handler) -> Handler:
     return {**original, "create": create, "update": update}
 
 
+# --- AWS::Glue::Crawler
+
+
+def _crawler_handler(original: Handler) -> Handler:
+    def update(physical_id: str, old: Props, new: Props, stack_name: str, logical_id: str | None = None) -> Created:
+        if "Schedule" not in new:
+            crawler = glue._crawlers.get(physical_id) or {}
+            new = {**new, "Schedule": crawler.get("Schedule") or {}}
+        return original["update"](physical_id, old, new, stack_name, logical_id)
+
+    return {**original, "update": update}
+
+
+# --- AWS::LanguageExtensions
+
+_POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
+
+# (logical id, attribute) -> literal, of the stack whose update brings no template.
+_previous_policies: ContextVar[dict[tuple[str, str], str]] = ContextVar("previous_policies")
+
+
+def _with_literal_policies(apply: Callable[[Props, Props], Props]) -> Callable[[Props, Props], Props]:
+    """The transform, which decides each conditional policy once and for all."""
+
+    def applied(template: Props, parameters: Props) -> Props:
+        processed = apply(template, parameters)
+        values = {name: {"Value": value} for name, value in parameters.items()}
+        conditions = engine._evaluate_conditions(processed, values)
+        previous = _previous_policies.get({})
+        for logical_id, definition in processed.get("Resources", {}).items():
+            for attribute in _POLICIES:
+                match definition.get(attribute):
+                    case {"Fn::If": [condition, then, otherwise]}:
+                        literal = then if conditions[condition] else otherwise
+                        definition[attribute] = previous.get((logical_id, attribute), literal)
+        return processed
+
+    return applied
+
+
+def _keeping_policies(update_stack: Callable[[Props], Any]) -> Callable[[Props], Any]:
+    def update(params: Props) -> Any:
+        previous: dict[tuple[str, str], str] = {}
+        if helpers._p(params, "UsePreviousTemplate").lower() == "true":
+            stack = handlers._resolve_stack(helpers._p(params, "StackName")) or {}
+            for logical_id, definition in stack.get("_template", {}).get("Resources", {}).items():
+                for attribute in _POLICIES:
+                    if isinstance(literal := definition.get(attribute), str):
+                        previous[logical_id, attribute] = literal
+        token = _previous_policies.set(previous)
+        try:
+            return update_stack(params)
+        finally:
+            _previous_policies.reset(token)
+
+    return update
+
+
 # --- generated names
 
 
@@ -219,21 +282,25 @@ def install() -> None:
     for module in (engine, *(each for each in vars(cloudformation).values() if hasattr(each, "_evaluate_conditions"))):
         module._evaluate_conditions = conditions
     provisioners._physical_name = _unique(provisioners._physical_name)
-    handlers: dict[str, Handler] = provisioners._RESOURCE_HANDLERS
-    handlers["AWS::Athena::NamedQuery"] = {
+    language_extensions.apply = _with_literal_policies(language_extensions.apply)
+    actions = cloudformation._ACTION_HANDLERS
+    actions["UpdateStack"] = _keeping_policies(actions["UpdateStack"])
+    types: dict[str, Handler] = provisioners._RESOURCE_HANDLERS
+    types["AWS::Athena::NamedQuery"] = {
         "create": _create_named_query,
         "update": _replace_named_query,
         "delete": _delete_named_query,
     }
-    handlers["AWS::IAM::RolePolicy"] = _role_policy_handler(handlers["AWS::IAM::Policy"])
+    types["AWS::IAM::RolePolicy"] = _role_policy_handler(types["AWS::IAM::Policy"])
     for kind, (id_property, part) in _QUICKSIGHT_TYPES.items():
-        handlers[f"AWS::QuickSight::{kind}"] = _quicksight_handler(id_property, part)
-    handlers["AWS::QuickSight::RefreshSchedule"] = _refresh_schedule_handler()
+        types[f"AWS::QuickSight::{kind}"] = _quicksight_handler(id_property, part)
+    types["AWS::QuickSight::RefreshSchedule"] = _refresh_schedule_handler()
     for resource_type, wrap in (
         ("AWS::Athena::WorkGroup", _work_group_handler),
+        ("AWS::Glue::Crawler", _crawler_handler),
         ("AWS::S3::Bucket", bucket_handler),
         ("AWS::S3::BucketPolicy", bucket_policy_handler),
         ("AWS::Lambda::Function", _function_handler),
     ):
-        handlers[resource_type] = wrap(handlers[resource_type])
+        types[resource_type] = wrap(types[resource_type])
     provisioners._STACK_TAG_PROPERTY["AWS::S3::Bucket"] = ("Tags", "list")
