@@ -236,6 +236,9 @@ def test_stateful_resources_say_what_becomes_of_them(path: Path) -> None:
     found = resources(path, *STATEFUL_TYPES)
     assert found
     assert [n for n, each in found.items() if not {"DeletionPolicy", "UpdateReplacePolicy"} <= each.keys()] == []
+    # A log group that stayed would keep its name from the stack's next creation.
+    logs = resources(path, "AWS::Logs::LogGroup")
+    assert {name: each["DeletionPolicy"] for name, each in logs.items()} == dict.fromkeys(logs, "Delete")
 
 
 def test_data_outlives_the_stack_unless_its_deletion_is_asked_for() -> None:
@@ -294,11 +297,16 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(path: Path) -> None
 
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_functions_run_a_bootstrap_of_the_chosen_architecture(path: Path) -> None:
+    packages = {
+        "DeleteGlueTableColumnFunction": "../target/lambda/glue-column-deleter/bootstrap.zip",
+        "S3BucketCleanup": "../target/lambda/s3-cleanup/bootstrap.zip",
+    }
     common = load(path).get("Globals", {}).get("Function", {})
     for name, each in resources(path, *FUNCTION_TYPES).items():
         settings = common | each["Properties"]
         assert (settings["Runtime"], settings["Handler"]) == ("provided.al2023", "bootstrap"), name
         assert settings["Architectures"] == [{"Ref": "FunctionArchitecture"}], name
+        assert settings.get("CodeUri") == packages.get(name), name
 
 
 @pytest.mark.parametrize("path", TEMPLATES)
@@ -868,6 +876,8 @@ def test_each_functions_asynchronous_retries_are_set(path: Path) -> None:
     configured = {name: each["Properties"].get("EventInvokeConfig") for name, each in functions.items()}
     for each in resources(path, "AWS::Lambda::EventInvokeConfig").values():
         (function,) = references(each["Properties"]["FunctionName"])
+        # The custom resource names no version or alias.
+        assert each["Properties"]["Qualifier"] == "$LATEST"
         configured[function] = each["Properties"]
     assert {name: each["MaximumRetryAttempts"] for name, each in configured.items()} == dict.fromkeys(functions, 2)
 
