@@ -6,9 +6,11 @@
   https://docs.aws.amazon.com/athena/latest/ug/s3-permissions.html
 - The result lies where GetQueryExecution says, as CSV with every value in quotation marks, and is paged with the names
   of the columns as the first row: https://docs.aws.amazon.com/athena/latest/ug/querying.html
-- BytesScannedCutoffPerQuery cancels a query that reads more.
+- A query pays for the bytes of all objects in the partitions that it can't do without, and
+  BytesScannedCutoffPerQuery cancels one that reads more, with the reason that users of Athena report.
 
-`athena_sql` analyses and translates the query, `athena_tables` reads the files, and DuckDB is the engine.
+`athena_sql` analyses and translates the query, `athena_pruning` finds the partitions, `athena_tables` reads the files,
+and DuckDB is the engine.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Execution:
         query = athena_sql.analyse(self._sql, tree, self._database, self._columns)
         needed = self._partitions_to_read(query)
         with self._engine.lock:
-            relations = {name: self._load(table, needed[name]) for name, table in self._tables.items()}
+            relations = {name: self._load(name, needed[name], query) for name in self._tables}
             types, rows = self._engine.run(query.for_duckdb(relations.__getitem__))
         return Result(query.columns, types, rows)
 
@@ -80,7 +80,7 @@ class Execution:
         """The columns of a table that the caller may read. Raises QueryError, or KeyError of what is missing."""
         if name not in self._tables:
             self._tables[name] = self._open(name)
-        return self._tables[name].columns
+        return self._tables[name].columns | athena_sql.HIDDEN_COLUMNS
 
     def _open(self, name: TableName) -> Table:
         self._need_glue("GetDatabase", {"Name": name.database})
@@ -109,23 +109,29 @@ class Execution:
 
     def _partitions_to_read(self, query: athena_sql.Query) -> dict[TableName, set[int]]:
         """The numbers of each table's partitions that are not pruned; counts their bytes for every place of reading."""
-        statistics = self._record["Statistics"]
+        scanned = 0
         needed: dict[TableName, set[int]] = {name: set() for name in self._tables}
         for read in query.reads:
             table = self._tables[read.table]
             types = table.partition_types
             for number, partition in enumerate(table.partitions):
                 if read.may_hold(dict(zip(types, partition.values, strict=True)), types):
+                    table.check(number)
                     needed[read.table].add(number)
-                    statistics["DataScannedInBytes"] += partition.size
-        if self._cutoff_bytes and statistics["DataScannedInBytes"] > self._cutoff_bytes:
+                    scanned += partition.size
+        limit = self._cutoff_bytes or scanned
+        self._record["Statistics"]["DataScannedInBytes"] = min(scanned, limit)
+        if scanned > limit:
             raise CancelledQueryError("Bytes scanned limit was exceeded")
         return needed
 
-    def _load(self, table: Table, needed: set[int]) -> str:
-        loaded = self._engine.tables.load(table)
-        for number in sorted(needed & loaded.broken.keys()):
-            raise QueryError("HIVE_CURSOR_ERROR", f"Failed to read file at {loaded.broken[number]}")
+    def _load(self, name: TableName, needed: set[int], query: athena_sql.Query) -> str:
+        table = self._tables[name]
+        loaded = self._engine.tables.load(table, with_files=query.asks_for_files(name))
+        broken = needed & loaded.broken.keys()
+        # Nobody looks into a file for which only lines are counted.
+        if broken and query.columns_read(name) - table.partition_types.keys() - athena_sql.HIDDEN_COLUMNS.keys():
+            raise QueryError("HIVE_CURSOR_ERROR", f"Failed to read file at {loaded.broken[min(broken)]}")
         return loaded.relation
 
     def _statement(self) -> Result:

@@ -15,13 +15,15 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.schema import MappingSchema
 from sqlglot.tokens import TokenType
 
-from local_aws import partition_expression
+from local_aws import athena_pruning
 from local_aws.athena_errors import MalformedQueryError, QueryError, position
-from local_aws.partition_expression import UnsupportedExpressionError
+from local_aws.athena_pruning import Read, TableName
 
 _DIALECT = "athena"
 _CATALOG = "awsdatacatalog"
@@ -61,34 +63,12 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class TableName:
-    """A table that a query names."""
-
-    database: str
-    table: str
-
-
-# The columns of a table by name with DuckDB's types; raises QueryError.
+# The columns of a table by name with DuckDB's types, the hidden ones among them; raises QueryError.
 ColumnsOf = Callable[[TableName], dict[str, str]]
 
-
-@dataclass(frozen=True)
-class Read:
-    """One place where a query reads a table, and what it demands of the partitions."""
-
-    table: TableName
-    conditions: list[exp.Expression]
-
-    def may_hold(self, values: dict[str, str], types: dict[str, str]) -> bool:
-        """Whether a partition can have rows for the query; False is what Athena calls pruned."""
-        for condition in self.conditions:
-            try:
-                if partition_expression.holds(condition, values, types) is not True:
-                    return False
-            except UnsupportedExpressionError:
-                continue
-        return True
+# What every table has besides its own columns, and no ``*`` shows: which object a row comes from, and when that was
+# written. https://trino.io/docs/current/connector/hive.html#special-columns
+HIDDEN_COLUMNS = {"$path": "VARCHAR", "$file_modified_time": "TIMESTAMPTZ"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +78,7 @@ class Query:
     tree: exp.Expression
     columns: list[str]
     reads: list[Read]
+    schema: MappingSchema
 
     def for_duckdb(self, relation_of: Callable[[TableName], str]) -> str:
         """The query over DuckDB's relations."""
@@ -109,6 +90,22 @@ class Query:
                 table.set("db", None)
                 table.set("catalog", None)
         return tree.sql("duckdb")
+
+    def asks_for_files(self, table: TableName) -> bool:
+        """Whether the query names a hidden column of the table."""
+        named = any(column.name in HIDDEN_COLUMNS for column in self.tree.find_all(exp.Column))
+        return named and not HIDDEN_COLUMNS.keys().isdisjoint(self.columns_read(table))
+
+    def columns_read(self, table: TableName) -> set[str]:
+        """The columns of a table that the query needs for its answer; none of them for ``count(*)``."""
+        tree = pushdown_projections(self.tree.copy())
+        return {
+            column.name
+            for scope in traverse_scope(tree)
+            for alias, (_, source) in scope.selected_sources.items()
+            if isinstance(source, exp.Table) and _name(source) == table
+            for column in scope.source_columns(alias)
+        }
 
 
 def parse(sql: str, parameters: list[str]) -> exp.Expression:
@@ -128,7 +125,7 @@ def parse(sql: str, parameters: list[str]) -> exp.Expression:
 
 def analyse(sql: str, tree: exp.Expression, database: str, columns_of: ColumnsOf) -> Query:
     """Resolve a SELECT's tables and columns as Trino would. Raises QueryError."""
-    schema: dict[str, dict[str, dict[str, str]]] = {}
+    found: dict[str, dict[str, dict[str, str]]] = {}
     for scope in traverse_scope(tree):
         for table in _tables(scope):
             _set_database(sql, table, database)
@@ -136,20 +133,29 @@ def analyse(sql: str, tree: exp.Expression, database: str, columns_of: ColumnsOf
                 columns = columns_of(_name(table))
             except KeyError as error:
                 raise _missing(sql, table, error.args[0]) from None
-            schema.setdefault(table.db, {})[table.name] = columns
+            found.setdefault(table.db, {})[table.name] = columns
     for column in tree.find_all(exp.Column):
         # The database is told by the table; DuckDB knows neither.
         column.set("catalog", None)
     original = tree.copy()
     _mark_unnamed(tree)
+    schema = _schema(found)
     try:
         tree = qualify(tree, schema=schema, dialect=_DIALECT, expand_alias_refs=False, quote_identifiers=True)
     except OptimizeError as error:
-        raise _unresolved(sql, original, schema, str(error)) from error
+        raise _unresolved(sql, original, found, str(error)) from error
     tree = annotate_types(tree, schema=schema, dialect=_DIALECT)
     _check_comparisons(sql, tree)
     names = _name_columns(tree)
-    return Query(tree, names, [read for scope in traverse_scope(tree) for read in _reads(scope)])
+    return Query(tree, names, athena_pruning.reads(tree), schema)
+
+
+def _schema(found: dict[str, dict[str, dict[str, str]]]) -> MappingSchema:
+    shown = {
+        database: {table: [name for name in columns if name not in HIDDEN_COLUMNS] for table, columns in tables.items()}
+        for database, tables in found.items()
+    }
+    return MappingSchema(found, visible=shown, dialect=_DIALECT)
 
 
 def _bind(sql: str, parameters: list[str]) -> str:
@@ -260,14 +266,3 @@ def _kind(node: exp.Expression) -> tuple[str, str] | None:
     if node.type is None:
         return None
     return next(((kind, names[node.type.this]) for kind, names in _KINDS.items() if node.type.this in names), None)
-
-
-def _reads(scope: Scope) -> Iterator[Read]:
-    """The tables that a scope reads, each with the parts of WHERE that tell of one table alone."""
-    where = scope.expression.args.get("where")
-    condition = where.this if where else exp.true()
-    conjuncts = list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
-    for alias, source in scope.sources.items():
-        if isinstance(source, exp.Table):
-            own = [each for each in conjuncts if {column.table for column in each.find_all(exp.Column)} == {alias}]
-            yield Read(_name(source), own)

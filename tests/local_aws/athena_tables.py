@@ -1,21 +1,32 @@
 """What a query reads of a table: the Glue definition's columns, and the files of the registered partitions.
 
 The schema comes from the Data Catalog and never from the files. Only registered partitions are read, and their values
-come from the catalog. JSON lines are read as the OpenX SerDe does:
-https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+come from the catalog. A partition has a descriptor of its own. Its columns are found by their names, but their types
+must go with the table's, or every query that reads the partition fails:
+https://docs.aws.amazon.com/athena/latest/ug/updates-and-partitions.html
 
-- Attributes match columns whatever their case; of two that differ by case alone the last one wins.
+JSON lines are read as the OpenX SerDe does (https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html), in
+Trino's version, which Athena's engine 3 is built on:
+
+- Attributes match columns whatever their case. Of two that differ by case alone the last one wins, as on Trino;
+  Athena's page tells of an error.
 - A missing attribute is NULL, an unknown one is ignored; what is no text becomes its JSON text in a text column.
-- An object of no bytes has no rows, a blank line is a row of NULLs, what follows the first JSON object on a line is
-  lost, and a line that is no JSON object fails the query unless ``ignore.malformed.json`` makes it a row of NULLs.
+- An object of no bytes has no rows. A blank line, or one that begins with neither ``{`` nor ``[``, is a row of NULLs.
+  What follows the first JSON value on a line is lost, and the elements of an array fill the columns in their order.
+- Any other line that is no JSON, such as the first of an object that is spread over several, fails every query that
+  needs a column of the file's. With ``ignore.malformed.json`` it makes a row of NULLs. That is looked for among the
+  parameters of the partition's own SerDe and those of the table, and not among those of the table's SerDe.
 
 Tables are loaded into one DuckDB database and kept for as long as neither the definition nor any file changes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +38,7 @@ from ministack.core.responses import get_account_id, get_region
 
 from local_aws import catalog, object_store
 from local_aws.athena_errors import QueryError
+from local_aws.athena_sql import HIDDEN_COLUMNS
 from local_aws.object_store import BucketNotFoundError, Objects
 
 _JSON_SERDES = frozenset({"org.openx.data.jsonserde.JsonSerDe", "org.apache.hive.hcatalog.data.JsonSerDe"})
@@ -45,19 +57,39 @@ _TYPES = {
     "timestamp": "TIMESTAMP",
 }
 
+# What a partition's column may be where the table's is of another type, by Hive's names. Each version of Trino's reader
+# takes more than the last; here are the changes that Athena documents as compatible, and those from and to text:
+# https://docs.aws.amazon.com/athena/latest/ug/types-of-updates.html
+_COERCIBLE = {
+    "string": {"tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "date", "timestamp", "varchar"},
+    "varchar": {"string"},
+    "tinyint": {"string"},
+    "smallint": {"string", "tinyint"},
+    "int": {"string", "tinyint", "smallint"},
+    "bigint": {"string", "tinyint", "smallint", "int"},
+    "float": {"string"},
+    "double": {"string", "float"},
+    "date": {"string"},
+    "timestamp": {"string"},
+}
+
 # Tables kept loaded, over all accounts.
 _MAX_LOADED = 64
 
 _NO_OBJECT = "no object"
+# The attribute that tells which file a line comes from, where a query asks.
+_FILE = "number of the file"
 
 
 @dataclass
-class _Partition:
+class Partition:
     """A registered partition (or the whole of a table without partitions) with its files."""
 
     values: list[str]
     bucket: str
     prefix: str
+    columns: list[dict[str, str]]
+    ignores_malformed: bool
     objects: Objects = field(default_factory=dict)
 
     @property
@@ -71,7 +103,7 @@ class Table:
     """A table as one query meets it."""
 
     definition: dict[str, Any]
-    partitions: list[_Partition]
+    partitions: list[Partition]
 
     @property
     def name(self) -> str:
@@ -89,6 +121,28 @@ class Table:
         listed = [*self.definition["StorageDescriptor"]["Columns"], *self.definition["PartitionKeys"]]
         return {column["Name"].lower(): _duckdb_type(column.get("Type", "string")) for column in listed}
 
+    def check(self, number: int) -> None:
+        """Raise QueryError if the columns of a partition are of other types than the table's.
+
+        Athena documents that it compares the columns by their position in the two lists, Trino has come to compare
+        those of one name. What this raises on is what either of them would.
+        """
+        partition = self.partitions[number]
+        own, others = self.definition["StorageDescriptor"]["Columns"], partition.columns
+        by_name = {column["Name"].lower(): column for column in others}
+        pairs = [(column, by_name[column["Name"].lower()]) for column in own if column["Name"].lower() in by_name]
+        for column, other in [*pairs, *zip(own, others, strict=False)]:
+            wanted, found = _type(column), _type(other)
+            if wanted != found and found.partition("(")[0] not in _COERCIBLE.get(wanted.partition("(")[0], set()):
+                name = "/".join(f"{k}={v}" for k, v in zip(self.partition_types, partition.values, strict=True))
+                raise QueryError(
+                    "HIVE_PARTITION_SCHEMA_MISMATCH",
+                    "There is a mismatch between the table and partition schemas. The types are incompatible and "
+                    f"cannot be coerced. The column '{column['Name']}' in table "
+                    f"'{self.definition['DatabaseName']}.{self.name}' is declared as type '{wanted}', but partition "
+                    f"'{name}' declared column '{other['Name']}' as type '{found}'.",
+                )
+
 
 def open_table(definition: dict[str, Any]) -> Table:
     """A table with its partitions and the names of their files.
@@ -104,10 +158,10 @@ def open_table(definition: dict[str, Any]) -> Table:
         )
     if (storage.get("SerdeInfo") or {}).get("SerializationLibrary") not in _JSON_SERDES:
         raise QueryError("HIVE_UNSUPPORTED_FORMAT", f"Unable to create input format for table {name}")
-    partitions = [_partition([], storage["Location"])]
+    registered = [{"Values": [], "StorageDescriptor": storage}]
     if definition["PartitionKeys"]:
         registered = catalog.partitions(definition["DatabaseName"], name)
-        partitions = [_partition(each["Values"], each["StorageDescriptor"]["Location"]) for each in registered]
+    partitions = [_partition(definition, each) for each in registered]
     _find_files(partitions)
     return Table(definition, partitions)
 
@@ -130,17 +184,18 @@ class LoadedTables:
         self._loaded: dict[tuple[str, ...], LoadedTable] = {}
         self._count = 0
 
-    def load(self, table: Table) -> LoadedTable:
-        """The table's rows as they are now, loaded unless they already are."""
-        identity = (get_account_id(), get_region(), table.definition["DatabaseName"], table.name)
-        fingerprint = _fingerprint(table)
+    def load(self, table: Table, *, with_files: bool = False) -> LoadedTable:
+        """The table's rows as they are now, loaded unless they already are; ``with_files`` adds the hidden columns."""
+        database = table.definition["DatabaseName"]
+        identity = (get_account_id(), get_region(), database, table.name, str(with_files))
+        fingerprint = _fingerprint(table, with_files)
         loaded = self._loaded.pop(identity, None)
         if loaded is None or loaded.fingerprint != fingerprint:
             if loaded is not None:
                 self._drop(loaded)
             self._count += 1
             loaded = LoadedTable(f"table_{self._count}", fingerprint)
-            loaded.broken = _Loader(self._connection, table).load(loaded.relation)
+            loaded.broken = _Loader(self._connection, table, with_files).load(loaded.relation)
         self._loaded[identity] = loaded
         while len(self._loaded) > _MAX_LOADED:
             self._drop(self._loaded.pop(next(iter(self._loaded))))
@@ -150,14 +205,26 @@ class LoadedTables:
         self._connection.execute(f"DROP TABLE {loaded.relation}")
 
 
-def _partition(values: list[str], location: str) -> _Partition:
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
-    return _Partition(values, bucket, f"{prefix.rstrip('/')}/" if prefix.strip("/") else "")
+def _partition(definition: dict[str, Any], registered: dict[str, Any]) -> Partition:
+    storage = registered["StorageDescriptor"]
+    bucket, _, prefix = storage["Location"].removeprefix("s3://").partition("/")
+    parameters = {**_serde_parameters(storage), **(definition.get("Parameters") or {})}
+    return Partition(
+        registered["Values"],
+        bucket,
+        f"{prefix.rstrip('/')}/" if prefix.strip("/") else "",
+        storage.get("Columns") or [],
+        parameters.get("ignore.malformed.json", "").lower() == "true",
+    )
 
 
-def _find_files(partitions: list[_Partition]) -> None:
+def _serde_parameters(storage: dict[str, Any]) -> dict[str, str]:
+    return (storage.get("SerdeInfo") or {}).get("Parameters") or {}
+
+
+def _find_files(partitions: list[Partition]) -> None:
     """Give every partition the objects below it, with one listing of each bucket."""
-    by_bucket: dict[str, dict[str, _Partition]] = {}
+    by_bucket: dict[str, dict[str, Partition]] = {}
     for partition in partitions:
         by_bucket.setdefault(partition.bucket, {})[partition.prefix] = partition
     for bucket, by_prefix in by_bucket.items():
@@ -181,7 +248,7 @@ def _common_prefix(prefixes: list[str]) -> str:
     return first[:same]
 
 
-def _owner(by_prefix: dict[str, _Partition], key: str) -> _Partition | None:
+def _owner(by_prefix: dict[str, Partition], key: str) -> Partition | None:
     """The partition that a key lies in, however deep."""
     folder = key
     while folder:
@@ -191,13 +258,19 @@ def _owner(by_prefix: dict[str, _Partition], key: str) -> _Partition | None:
     return by_prefix.get("")
 
 
-def _fingerprint(table: Table) -> str:
+def _fingerprint(table: Table, with_files: bool) -> str:
     digest = hashlib.sha256(json.dumps([table.definition["StorageDescriptor"], table.partition_types]).encode())
     for partition in table.partitions:
-        digest.update(json.dumps([partition.values, partition.bucket, partition.prefix]).encode())
+        place = [partition.values, partition.bucket, partition.prefix, partition.ignores_malformed]
+        digest.update(json.dumps(place).encode())
         for key, record in partition.objects.items():
-            digest.update(f"{key}\0{record['etag']}\0".encode())
+            digest.update(f"{key}\0{record['etag']}\0{record['last_modified'] if with_files else ''}\0".encode())
     return digest.hexdigest()
+
+
+def _type(column: dict[str, str]) -> str:
+    kind = column.get("Type", "string").lower()
+    return "int" if kind == "integer" else kind
 
 
 def _duckdb_type(hive_type: str) -> str:
@@ -208,77 +281,95 @@ def _duckdb_type(hive_type: str) -> str:
 class _Loader:
     """Loads one table: DuckDB parses the lines, and only what is out of the ordinary is put right here first."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, table: Table, with_files: bool) -> None:
         self._connection = connection
         self._table = table
-        serde = table.definition["StorageDescriptor"]["SerdeInfo"].get("Parameters") or {}
-        self._ignore_malformed = serde.get("ignore.malformed.json", "").lower() == "true"
+        self._with_files = with_files
         self._mappings = {
             name.lower().removeprefix("mapping."): attribute.lower()
-            for name, attribute in serde.items()
+            for name, attribute in _serde_parameters(table.definition["StorageDescriptor"]).items()
             if name.lower().startswith("mapping.")
         }
+        # The attributes' own spelling by their lower-case names.
+        self._spellings: dict[str, str] = {}
         self._broken: dict[int, str] = {}
+        # The address and the time of each file, by its number.
+        self._files: list[tuple[str, str]] = []
 
     def load(self, relation: str) -> dict[int, str]:
         """Make the relation; returns the first unreadable file of each partition that has one."""
-        with tempfile.TemporaryDirectory(prefix="athena-") as folder:
-            files = self._write(Path(folder), _one_line_per_row)
-            spellings = self._spellings(files)
-            if spellings is None:
-                files = self._write(Path(folder), self._strictly_parsed)
-                spellings = self._spellings(files) or {}
-            self._create(relation, files, spellings)
+        with tempfile.TemporaryDirectory(prefix="athena-") as name:
+            folder = Path(name)
+            numbers = range(len(self._table.partitions))
+            paths = [path for number in numbers if (path := self._write(folder, number, _one_line_per_row))]
+            for number in sorted(self._inspect(paths)):
+                self._write(folder, number, functools.partial(self._strictly_parsed, number))
+            self._create(relation, folder, paths)
         return self._broken
 
-    def _write(self, folder: Path, convert: Callable[[bytes], bytes]) -> list[str]:
-        """One file per partition that has any rows, named by the partition's number."""
-        files = []
-        for number, partition in enumerate(self._table.partitions):
-            path = folder / f"{number}.json"
-            with path.open("wb") as file:
-                for key, record in partition.objects.items():
-                    try:
-                        file.write(convert(object_store.body(partition.bucket, key, record)))
-                    except ValueError:
-                        self._broken.setdefault(number, f"s3://{partition.bucket}/{key}")
-            if path.stat().st_size:
-                files.append(str(path))
-        return files
+    def _write(self, folder: Path, number: int, convert: Callable[[bytes], bytes]) -> str | None:
+        """Write the partition's lines into one file of its number; None if it has none."""
+        partition, path = self._table.partitions[number], folder / f"{number}.json"
+        with path.open("wb") as file:
+            for key, record in partition.objects.items():
+                self._files.append((f"s3://{partition.bucket}/{key}", record["last_modified"]))
+                content = convert(object_store.body(partition.bucket, key, record))
+                file.write(_marked(content, len(self._files) - 1) if self._with_files else content)
+        return str(path) if path.stat().st_size else None
 
-    def _spellings(self, files: list[str]) -> dict[str, str] | None:
-        """The attributes' own spelling by their lower-case names; None if the lines need closer inspection."""
-        if not files:
-            return {}
-        query = f"""
-            SELECT DISTINCT unnest(CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) ELSE ['{_NO_OBJECT}'] END)
-            FROM read_ndjson_objects({_literals(files)})"""
-        try:
+    def _inspect(self, paths: list[str]) -> set[int]:
+        """Learn the attributes' spellings; returns the partitions that have lines which DuckDB reads otherwise."""
+        if not paths:
+            return set()
+        attributes = f"unnest(CASE WHEN json_type(json) = 'OBJECT' THEN json_keys(json) ELSE ['{_NO_OBJECT}'] END)"
+        with contextlib.suppress(duckdb.InvalidInputException):
+            query = f"SELECT DISTINCT {attributes} FROM read_ndjson_objects({_literals(paths)})"
             found = [attribute for (attribute,) in self._connection.execute(query).fetchall()]
-        except duckdb.InvalidInputException:
-            return None
-        spellings = {attribute.lower(): attribute for attribute in found}
-        return spellings if len(spellings) == len(found) and _NO_OBJECT not in spellings else None
+            self._spellings = {attribute.lower(): attribute for attribute in found}
+            if len(self._spellings) == len(found) and _NO_OBJECT not in self._spellings:
+                return set()
+        query = f"""
+            SELECT DISTINCT parse_filename(filename, true), {attributes}
+            FROM read_ndjson_objects({_literals(paths)}, filename = true, ignore_errors = true)"""
+        by_partition = sorted(self._connection.execute(query).fetchall())
+        self._spellings = {}
+        for _, attribute in by_partition:
+            self._spellings.setdefault(attribute.lower(), attribute)
+        return {
+            int(number)
+            for number, attribute in by_partition
+            if attribute == _NO_OBJECT or self._spellings[attribute.lower()] != attribute
+        }
 
-    def _create(self, relation: str, files: list[str], spellings: dict[str, str]) -> None:
-        keys = self._table.partition_types
-        projection, read = [], {}
-        for name, kind in self._table.columns.items():
-            if name in keys:
-                projection.append(f"CAST(p.{_identifier(name)} AS {kind}) AS {_identifier(name)}")
-                continue
-            attribute = spellings.get(self._mappings.get(name, name))
-            if attribute is None:
-                projection.append(f"CAST(NULL AS {kind}) AS {_identifier(name)}")
-                continue
-            read[attribute] = "VARCHAR"
-            projection.append(f"TRY_CAST(r.{_identifier(attribute)} AS {kind}) AS {_identifier(name)}")
-        if not files:
-            nothing = [f"CAST(NULL AS {kind}) AS {_identifier(name)}" for name, kind in self._table.columns.items()]
+    def _create(self, relation: str, folder: Path, paths: list[str]) -> None:
+        columns = self._table.columns
+        if not paths:
+            nothing = [
+                f"CAST(NULL AS {kind}) AS {_identifier(name)}" for name, kind in (columns | HIDDEN_COLUMNS).items()
+            ]
             self._connection.execute(f"CREATE TABLE {relation} AS SELECT {', '.join(nothing)} WHERE false")
             return
+        keys = self._table.partition_types
+        projection, read = [], set()
+        for name, kind in columns.items():
+            value = "NULL"
+            if name in keys:
+                value = f"p.{_identifier(name)}"
+            elif attribute := self._spellings.get(self._mappings.get(name, name)):
+                read.add(attribute)
+                value = f"r.{_identifier(attribute)}"
+            cast = "CAST" if name in keys else "TRY_CAST"
+            projection.append(f"{cast}({value} AS {kind}) AS {_identifier(name)}")
+        files = ""
+        if self._with_files:
+            read.add(_FILE)
+            listed = folder / "files"
+            listed.write_text("".join(json.dumps([number, *file]) + "\n" for number, file in enumerate(self._files)))
+            projection += ['f.json ->> 1 AS "$path"', 'CAST(f.json ->> 2 AS TIMESTAMPTZ) AS "$file_modified_time"']
+            files = f"""JOIN read_ndjson_objects({_literal(str(listed))}) f
+                        ON f.json ->> 0 = r.{_identifier(_FILE)}"""
         # DuckDB reads no file without a column.
-        columns = ", ".join(f"{_literal(name)}: '{kind}'" for name, kind in (read or {_NO_OBJECT: "VARCHAR"}).items())
+        wanted = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in sorted(read) or [_NO_OBJECT])
         values = ", ".join(
             f"({', '.join(_literal(value) for value in [str(number), *partition.values])})"
             for number, partition in enumerate(self._table.partitions)
@@ -287,26 +378,33 @@ class _Loader:
         self._connection.execute(
             f"""
             CREATE TABLE {relation} AS SELECT {", ".join(projection)}
-            FROM read_json({_literals(files)}, format = 'newline_delimited', records = true, columns = {{{columns}}},
+            FROM read_json({_literals(paths)}, format = 'newline_delimited', records = true, columns = {{{wanted}}},
                            filename = 'file of the partition', hive_partitioning = false) r
             JOIN (VALUES {values}) p({names})
-            ON p."partition number" = parse_filename(r."file of the partition", true)"""
+            ON p."partition number" = parse_filename(r."file of the partition", true)
+            {files}"""
         )
 
-    def _strictly_parsed(self, content: bytes) -> bytes:
-        """The content as lower-case JSON objects, one a line. Raises ValueError for a line that is none."""
+    def _strictly_parsed(self, number: int, content: bytes) -> bytes:
+        """The content of the file that was noted last as JSON objects, one a line, spelled as those of other files."""
+        columns = [name for name in self._table.columns if name not in self._table.partition_types]
         lines = []
-        for line in _one_line_per_row(content).decode(errors="replace").splitlines():
-            try:
-                # Of what follows the first value on the line nobody is told.
-                row, _ = json.JSONDecoder().raw_decode(line.lstrip())
-                if not isinstance(row, dict):
-                    raise ValueError("not a JSON object")
-            except ValueError:
-                if not self._ignore_malformed:
-                    raise
-                row = {}
-            lines.append(json.dumps({attribute.lower(): value for attribute, value in row.items()}) + "\n")
+        for line in _one_line_per_row(content).decode(errors="replace").removesuffix("\n").split("\n"):
+            row: Any = {}
+            if line.startswith(("{", "[")):
+                try:
+                    # Of what follows the first value on the line nobody is told.
+                    row, _ = json.JSONDecoder(strict=False).raw_decode(line)
+                except ValueError:
+                    if not self._table.partitions[number].ignores_malformed:
+                        self._broken.setdefault(number, self._files[-1][0])
+            if isinstance(row, list):
+                row = dict(zip((self._mappings.get(name, name) for name in columns), row, strict=False))
+            spelled = {
+                self._spellings.setdefault(name.lower(), name): value
+                for name, value in {name.lower(): value for name, value in row.items()}.items()
+            }
+            lines.append(json.dumps(spelled) + "\n")
         return "".join(lines).encode()
 
 
@@ -315,8 +413,14 @@ def _one_line_per_row(content: bytes) -> bytes:
     usual = content.startswith(b"{") and not any(odd in content for odd in (b"\n\n", b"\n ", b"\n\t", b"\r"))
     if usual:
         return content if content.endswith(b"\n") else content + b"\n"
-    lines = content.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
-    return b"".join((line.strip() or b"{}") + b"\n" for line in lines)
+    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return b"".join((line.strip() or b"{}") + b"\n" for line in lines.removesuffix(b"\n").split(b"\n"))
+
+
+def _marked(content: bytes, number: int) -> bytes:
+    """The lines of a file with its number as their first attribute."""
+    mark = b'{"%s":"%d",' % (_FILE.encode(), number)
+    return re.sub(rb"(?m)^\{", mark, content).replace(mark + b"}", mark[:-1] + b"}")
 
 
 def _identifier(name: str) -> str:
