@@ -585,6 +585,192 @@ def test_execution_parameters(nodes: Lake) -> None:
     assert nodes.error(sql, ExecutionParameters=["'one'"]) == expected
 
 
+# Prepared statements.
+
+PREPARED = "SELECT resourceid FROM nodes WHERE name = ? OR resourceid = ? ORDER BY 1"
+
+
+@pytest.fixture
+def prepared(nodes: Lake) -> Lake:
+    """`nodes` with a workgroup of its name, and in it the statement `find_Nodes`."""
+    nodes.athena.create_work_group(
+        Name=nodes.database,
+        Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{RESULTS}/{nodes.database}/"}},
+    )
+    nodes.athena.create_prepared_statement(
+        StatementName="find_Nodes", WorkGroup=nodes.database, QueryStatement=PREPARED, Description="By name or id"
+    )
+    return nodes
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        ("EXECUTE find_Nodes USING 'one', 'i-3'", []),
+        ("execute find_Nodes\nusing concat('o', 'ne') , 'i-3';", []),
+        ('-- the console\'s form\nEXECUTE "find_Nodes"', ["'one'", "'i-3'"]),
+    ],
+    ids=["using", "expressions", "execution parameters"],
+)
+def test_a_prepared_statement_is_executed_with_values(prepared: Lake, sql: str, parameters: list[str]) -> None:
+    options = {"ExecutionParameters": parameters} if parameters else {}
+    execution = prepared.start(sql, WorkGroup=prepared.database, **options)
+    assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+    assert execution["Query"] == sql
+    assert execution["ResultConfiguration"]["OutputLocation"].endswith(f"{execution['QueryExecutionId']}.csv")
+    results = prepared.athena.get_query_results(QueryExecutionId=execution["QueryExecutionId"])
+    assert values(results) == [("resourceid",), ("i-1",), ("i-3",)]
+
+
+def test_the_values_of_a_prepared_statement_prune(prepared: Lake) -> None:
+    prepared.athena.create_prepared_statement(
+        StatementName="of_account",
+        WorkGroup=prepared.database,
+        QueryStatement="WITH n AS (SELECT * FROM nodes) SELECT count(name) FROM n WHERE ? IN ('all', accountid)",
+    )
+
+    def scanned(account: str) -> int:
+        execution = prepared.start(f"EXECUTE of_account USING '{account}'", WorkGroup=prepared.database)
+        assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+        return execution["Statistics"]["DataScannedInBytes"]
+
+    assert 0 < scanned("111") < scanned("222")
+    assert scanned("all") == scanned("111") + scanned("222")
+    assert scanned("333") == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("EXECUTE nope USING 1", "PreparedStatement nope was not found in workGroup {workgroup}"),
+        (
+            "EXECUTE find_Nodes USING 'one'",
+            "INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 2 but found 1",
+        ),
+        ("DEALLOCATE PREPARE nope", "PreparedStatement nope was not found in workGroup {workgroup}"),
+        ("PREPARE x FROM SELECT 1", "StatementName must match"),
+    ],
+)
+def test_a_statement_that_cannot_be_carried_out_fails(prepared: Lake, sql: str, expected: str) -> None:
+    error = prepared.error(sql, WorkGroup=prepared.database)
+    assert error.startswith(expected.format(workgroup=prepared.database))
+
+
+def test_a_prepared_statement_belongs_to_its_workgroup(prepared: Lake) -> None:
+    assert prepared.error("EXECUTE find_Nodes USING 'a', 'b'") == (
+        f"PreparedStatement find_Nodes was not found in workGroup {WORKGROUP}"
+    )
+    listed = prepared.athena.list_prepared_statements(WorkGroup=prepared.database)["PreparedStatements"]
+    assert [each["StatementName"] for each in listed] == ["find_Nodes"]
+    prepared.athena.delete_work_group(WorkGroup=prepared.database, RecursiveDeleteOption=True)
+    prepared.athena.create_work_group(Name=prepared.database)
+    assert prepared.athena.list_prepared_statements(WorkGroup=prepared.database)["PreparedStatements"] == []
+
+
+@pytest.mark.parametrize(
+    "sql", ["EXECUTE", "EXECUTE a 1", "PREPARE my_select", "EXECUTE a USING", "DEALLOCATE PREPARE"]
+)
+def test_an_incomplete_statement_is_refused_at_once(lake: Lake, sql: str) -> None:
+    with pytest.raises(ClientError, match="mismatched input") as caught:
+        lake.start(sql)
+    assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
+
+
+def test_sql_makes_replaces_and_removes_prepared_statements(prepared: Lake) -> None:
+    group = {"WorkGroup": prepared.database}
+
+    def run(sql: str) -> None:
+        status = prepared.start(sql, **group)["Status"]
+        assert status["State"] == "SUCCEEDED", status
+
+    for query, expected in (("SELECT name FROM nodes WHERE name = ?", "one"), ("SELECT ?", "one")):
+        run(f"PREPARE by_name FROM {query}")
+        kept = prepared.athena.get_prepared_statement(StatementName="by_name", **group)["PreparedStatement"]
+        assert kept["QueryStatement"] == query
+        assert prepared.rows("EXECUTE by_name USING 'one'", **group) == [(expected,)]
+    run("DEALLOCATE PREPARE by_name")
+    with pytest.raises(prepared.athena.exceptions.ResourceNotFoundException):
+        prepared.athena.get_prepared_statement(StatementName="by_name", **group)
+
+
+def test_the_api_keeps_prepared_statements(prepared: Lake) -> None:
+    athena, group = prepared.athena, {"WorkGroup": prepared.database}
+    kept = athena.get_prepared_statement(StatementName="find_Nodes", **group)["PreparedStatement"]
+    assert {name: kept[name] for name in kept if name != "LastModifiedTime"} == {
+        "StatementName": "find_Nodes",
+        "WorkGroupName": prepared.database,
+        "QueryStatement": PREPARED,
+        "Description": "By name or id",
+    }
+    athena.update_prepared_statement(StatementName="find_Nodes", QueryStatement="SELECT 1", **group)
+    assert prepared.rows("EXECUTE find_Nodes", **group) == [("1",)]
+
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="already exists"):
+        athena.create_prepared_statement(StatementName="find_Nodes", QueryStatement="SELECT 1", **group)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="WorkGroup nope is not found"):
+        athena.create_prepared_statement(StatementName="other", QueryStatement="SELECT 1", WorkGroup="nope")
+    for call in (athena.get_prepared_statement, athena.delete_prepared_statement):
+        with pytest.raises(athena.exceptions.ResourceNotFoundException, match="PreparedStatement nope was not found"):
+            call(StatementName="nope", **group)
+    with pytest.raises(athena.exceptions.ResourceNotFoundException):
+        athena.update_prepared_statement(StatementName="nope", QueryStatement="SELECT 1", **group)
+
+    for name in ("b_2", "a_1"):
+        athena.create_prepared_statement(StatementName=name, QueryStatement="SELECT 1", **group)
+    first = athena.list_prepared_statements(MaxResults=2, **group)
+    rest = athena.list_prepared_statements(MaxResults=2, NextToken=first["NextToken"], **group)
+    names = [each["StatementName"] for page in (first, rest) for each in page["PreparedStatements"]]
+    assert (names, "NextToken" in rest) == (["a_1", "b_2", "find_Nodes"], False)
+    batch = athena.batch_get_prepared_statement(PreparedStatementNames=["a_1", "nope"], **group)
+    assert [each["StatementName"] for each in batch["PreparedStatements"]] == ["a_1"]
+    assert [each["StatementName"] for each in batch["UnprocessedPreparedStatementNames"]] == ["nope"]
+    athena.delete_prepared_statement(StatementName="a_1", **group)
+    listed = athena.list_prepared_statements(**group)["PreparedStatements"]
+    assert [each["StatementName"] for each in listed] == ["b_2", "find_Nodes"]
+
+
+def test_executing_needs_the_right_to_get_the_statement(prepared: Lake) -> None:
+    """https://docs.aws.amazon.com/athena/latest/ug/security-iam-athena-prepared-statements.html"""
+    reader = Reader(prepared.aws, f"reader-{prepared.database}")
+    query = {"sql": "EXECUTE find_Nodes USING 'one', ''", "client": reader.athena, "WorkGroup": prepared.database}
+    reader.grant(set(READER))
+    assert "is not authorized to perform: athena:GetPreparedStatement" in prepared.error(**query)
+    reader.grant({*READER, "athena:GetPreparedStatement"})
+    assert prepared.start(**query)["Status"]["State"] == "SUCCEEDED"
+    update = {"sql": "PREPARE find_Nodes FROM SELECT 1", "client": reader.athena, "WorkGroup": prepared.database}
+    assert "is not authorized to perform: athena:UpdatePreparedStatement" in prepared.error(**update)
+
+
+def test_a_stack_has_prepared_statements(prepared: Lake) -> None:
+    cloudformation = prepared.aws.client("cloudformation", ACCOUNT)
+
+    def template(name: str, query: str) -> str:
+        properties = {"WorkGroup": prepared.database, "StatementName": name, "QueryStatement": query}
+        resource = {"Type": "AWS::Athena::PreparedStatement", "Properties": properties}
+        return json.dumps({"Resources": {"Statement": resource}, "Outputs": {"Name": {"Value": {"Ref": "Statement"}}}})
+
+    def names() -> dict[str, str]:
+        listed = prepared.athena.list_prepared_statements(WorkGroup=prepared.database)["PreparedStatements"]
+        kept = prepared.athena.batch_get_prepared_statement(
+            PreparedStatementNames=[each["StatementName"] for each in listed], WorkGroup=prepared.database
+        )
+        return {each["StatementName"]: each["QueryStatement"] for each in kept["PreparedStatements"]}
+
+    stack = f"prepared-{prepared.database}"
+    cloudformation.create_stack(StackName=stack, TemplateBody=template("of_stack", "SELECT 1"))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    assert described["Outputs"][0]["OutputValue"] == "of_stack"
+    assert names() == {"find_Nodes": PREPARED, "of_stack": "SELECT 1"}
+    for name in ("of_stack", "renamed"):
+        cloudformation.update_stack(StackName=stack, TemplateBody=template(name, "SELECT 2"))
+        cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+        assert names() == {"find_Nodes": PREPARED, name: "SELECT 2"}
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert names() == {"find_Nodes": PREPARED}
+
+
 def test_show(nodes: Lake) -> None:
     def lines(sql: str) -> list[str | None]:
         execution = nodes.start(sql)

@@ -10,7 +10,7 @@
   BytesScannedCutoffPerQuery cancels one that reads more, with the reason that users of Athena report.
 
 `athena_sql` analyses and translates the query, `athena_pruning` finds the partitions, `athena_tables` reads the files,
-and DuckDB is the engine.
+and DuckDB is the engine. `athena_prepared` keeps prepared statements.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 from ministack.core.responses import error_response_json, get_account_id, json_response, new_uuid
 from ministack.services import athena
 
-from local_aws import athena_sql, encryption
+from local_aws import athena_prepared, athena_sql, encryption
 from local_aws.athena_engine import Engine
 from local_aws.athena_errors import MalformedQueryError, QueryError
 from local_aws.athena_execution import CancelledQueryError, Execution, judge_of_caller, split_location
@@ -66,14 +66,19 @@ def _start_query_execution(engine: Engine, data: dict[str, Any]) -> tuple:
     if encryption.bucket_home(split_location(location)[0]) is None:
         return _invalid(f"Unable to verify/create output bucket {split_location(location)[0]}")
     parameters = data.get("ExecutionParameters") or []
+    statement = athena._detect_statement_type(sql)
     try:
-        athena_sql.parse(sql, parameters)
+        prepared = athena_prepared.parse(sql)
+        if prepared is None:
+            athena_sql.parse(sql, parameters)
+        elif prepared.verb == "EXECUTE":
+            # What is executed gives the result its form, and only queries are prepared here.
+            statement = "DML"
     except MalformedQueryError as error:
         return _invalid(str(error), AthenaErrorCode="MALFORMED_QUERY")
     except QueryError:
         pass  # The number of parameters is found wrong when the query runs.
     query_id = new_uuid()
-    statement = athena._detect_statement_type(sql)
     context = data.get("QueryExecutionContext") or {}
     execution = {
         "QueryExecutionId": query_id,
@@ -206,5 +211,6 @@ def _column_info(name: str, kind: str) -> dict[str, Any]:
 def install() -> None:
     """Put this engine in place of MiniStack's."""
     engine = Engine()
+    athena_prepared.install()
     athena._start_query_execution = partial(_start_query_execution, engine)
     athena._get_query_results = _get_query_results

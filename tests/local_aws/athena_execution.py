@@ -14,9 +14,9 @@ from ministack.core.responses import get_account_id, request_scope
 from ministack.services import athena, s3
 from sqlglot import exp
 
-from local_aws import athena_sql, athena_tables, authorization, catalog, encryption, object_store
+from local_aws import athena_prepared, athena_sql, athena_tables, authorization, catalog, encryption, object_store
 from local_aws.athena_engine import Engine, Row
-from local_aws.athena_errors import QueryError
+from local_aws.athena_errors import MalformedQueryError, QueryError
 from local_aws.athena_sql import TableName
 from local_aws.athena_tables import Table
 from local_aws.authorization import Denial
@@ -63,10 +63,26 @@ class Execution:
 
     def run(self) -> Result:
         """Run the query and write its result. Raises QueryError, CatalogError or CancelledQueryError."""
-        tree = athena_sql.parse(self._sql, self._record.get("ExecutionParameters") or [])
-        result = self._select(tree) if isinstance(tree, exp.Query) else self._statement()
+        prepared = athena_prepared.parse(self._sql)
+        if prepared is None or prepared.verb == "EXECUTE":
+            tree = self._bound(prepared)
+            result = self._select(tree) if isinstance(tree, exp.Query) else self._statement()
+        else:
+            athena_prepared.carry_out(prepared, self._record["WorkGroup"], self._judge)
+            result = Result([], [], [])
         self._write(result)
         return result
+
+    def _bound(self, prepared: athena_prepared.Statement | None) -> exp.Expression:
+        """The query with its parameters, from now on that of the prepared statement if it executes one."""
+        parameters = self._record.get("ExecutionParameters") or []
+        if prepared is not None:
+            self._sql = athena_prepared.find(self._record["WorkGroup"], prepared.name, self._judge)
+            parameters = parameters if prepared.values is None else prepared.values
+        try:
+            return athena_sql.parse(self._sql, parameters)
+        except MalformedQueryError as error:
+            raise QueryError("SYNTAX_ERROR", str(error)) from error
 
     def _select(self, tree: exp.Query) -> Result:
         query = athena_sql.analyse(self._sql, tree, self._database, self._columns)
