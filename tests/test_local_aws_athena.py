@@ -207,7 +207,7 @@ def test_changed_files_and_partitions_are_seen_by_the_next_query(nodes: Lake) ->
         ('{"Name":"first","name":"last"}\n', [("last",)]),
         ('{"Other":"a"}\n{"Name":null}\n', [(None,), (None,)]),
         ('{"Name":5}\n{"Name":true}\n{"Name":{"x":[1,2]}}\n', [("5",), ("true",), ('{"x":[1,2]}',)]),
-        ('{"Name":["a",1]}\n{"Name":[]}\n', [('["a",1]',), ("[]",)]),
+        ('{"Name":["a",1]}\n{"Name":[]}\n{"Name":"{a,}"}\n', [('["a",1]',), ("[]",), ("{a,}",)]),
         ('{"Name":"a","accountid":"theirs"}\n', [("a",)]),
         ('test\n{"Name":"a"}\n5\n', [("a",), (None,), (None,)]),
         ('["i-1","a","5"]\n["i-2"]\n', [("a",), (None,)]),
@@ -254,8 +254,8 @@ def test_files_whose_attributes_are_spelled_otherwise_are_read_together(nodes: L
 
 @pytest.mark.parametrize(
     ("content", "lines"),
-    [('{"Name":"a"', 1), ('{"Name":}', 1), ('{"Name":"a"}\n[1', 2), ('{\n"Name":"a"\n}', 3)],
-    ids=["cut off", "no value", "second line", "spread over lines"],
+    [('{"Name":"a"', 1), ('{"Name":"a",}', 1), ('{"Name":}', 1), ('{"Name":"a"}\n[1', 2), ('{\n"Name":"a"\n}', 3)],
+    ids=["cut off", "a comma too many", "no value", "second line", "spread over lines"],
 )
 def test_one_malformed_line_fails_what_needs_its_file(nodes: Lake, content: str, lines: int) -> None:
     """The text is that of Athena's engine 3; its pages still show the one before, "Row is not a valid JSON Object"."""

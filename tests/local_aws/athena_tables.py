@@ -23,12 +23,10 @@ Tables are loaded into one DuckDB database and kept for as long as neither the d
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -293,6 +291,8 @@ class _Loader:
         # The attributes' own spelling by their lower-case names.
         self._spellings: dict[str, str] = {}
         self._broken: dict[int, str] = {}
+        # The partitions with what may be a comma too many, which DuckDB alone puts up with.
+        self._suspect: set[int] = set()
         # The address and the time of each file, by its number.
         self._files: list[tuple[str, str]] = []
 
@@ -301,19 +301,25 @@ class _Loader:
         with tempfile.TemporaryDirectory(prefix="athena-") as name:
             folder = Path(name)
             numbers = range(len(self._table.partitions))
-            paths = [path for number in numbers if (path := self._write(folder, number, _one_line_per_row))]
-            for number in sorted(self._inspect(paths)):
-                self._write(folder, number, functools.partial(self._strictly_parsed, number))
+            paths = [path for number in numbers if (path := self._write(folder, number))]
+            for number in sorted(self._inspect(paths) | self._suspect):
+                self._write(folder, number, strictly=True)
             self._create(relation, folder, paths)
         return self._broken
 
-    def _write(self, folder: Path, number: int, convert: Callable[[bytes], bytes]) -> str | None:
+    def _write(self, folder: Path, number: int, *, strictly: bool = False) -> str | None:
         """Write the partition's lines into one file of its number; None if it has none."""
         partition, path = self._table.partitions[number], folder / f"{number}.json"
         with path.open("wb") as file:
             for key, record in partition.objects.items():
                 self._files.append((f"s3://{partition.bucket}/{key}", record["last_modified"]))
-                content = convert(object_store.body(partition.bucket, key, record))
+                content = object_store.body(partition.bucket, key, record)
+                if not _is_usual(content):
+                    content = _one_line_per_row(content)
+                    if b",}" in content or b",]" in content:
+                        self._suspect.add(number)
+                if strictly:
+                    content = self._strictly_parsed(number, content)
                 file.write(_marked(content, len(self._files) - 1) if self._with_files else content)
         return str(path) if path.stat().st_size else None
 
@@ -389,7 +395,7 @@ class _Loader:
         """The content of the file that was noted last as JSON objects, one a line, spelled as those of other files."""
         columns = [name for name in self._table.columns if name not in self._table.partition_types]
         lines = []
-        for line in _one_line_per_row(content).decode(errors="replace").removesuffix("\n").split("\n"):
+        for line in content.decode(errors="replace").removesuffix("\n").split("\n"):
             row: Any = {}
             if line.startswith(("{", "[")):
                 try:
@@ -408,11 +414,15 @@ class _Loader:
         return "".join(lines).encode()
 
 
+def _is_usual(content: bytes) -> bool:
+    """Whether each line, to the last, is what SSM writes: an object that ends with a text."""
+    return (
+        content.startswith(b"{") and content.endswith(b'"}\n') and content.count(b'"}\n{') == content.count(b"\n") - 1
+    )
+
+
 def _one_line_per_row(content: bytes) -> bytes:
     """The content with an empty object in place of each blank line, which DuckDB would skip, and without a BOM."""
-    usual = content.startswith(b"{") and not any(odd in content for odd in (b"\n\n", b"\n ", b"\n\t", b"\r"))
-    if usual:
-        return content if content.endswith(b"\n") else content + b"\n"
     lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return b"".join((line.strip() or b"{}") + b"\n" for line in lines.removesuffix(b"\n").split(b"\n"))
 
