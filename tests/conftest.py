@@ -13,6 +13,7 @@ import pytest
 
 import organization
 from local_aws.server import LocalAws
+from trino_server import Trino, Unavailable
 
 FLEET = {
     "seed": 1,
@@ -21,6 +22,9 @@ FLEET = {
     "nodes": 60,
     "now": "2026-01-15T12:00:00Z",
 }
+
+# The account whose Data Catalog and buckets Trino reads.
+TRINO_ACCOUNT = "555500000004"
 
 # They judge what all others have left behind.
 LAST = ("test_calls_rights.py", "test_calls_requests.py", "test_logs_hold_no_secret.py")
@@ -66,3 +70,13 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     settings = {"LOCAL_AWS_FUNCTION_LOG_LEVEL": "TRACE"}
     with LocalAws(organization.ORGANIZATION, FLEET, settings, log_path=log) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def trino(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+    """Real Trino on the local AWS, as the root of TRINO_ACCOUNT; skips its tests where it is not to be had."""
+    try:
+        with Trino(local_aws, TRINO_ACCOUNT, log_path=tmp_path_factory.mktemp("trino") / "server.log") as server:
+            yield server
+    except Unavailable as lack:
+        pytest.skip(f"no Trino here: {lack}")
