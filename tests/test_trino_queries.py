@@ -1,0 +1,139 @@
+"""Real Trino, the engine that Athena is made of, judges the saved queries and the repair of the duplicate column.
+
+The tests of this module tell one story in order, on the central stack with the real column deleter: the first crawl
+breaks every query on a table, the function repairs it, and every saved query then gives, in the very text that the
+template holds, what the fleet's own answers and the local AWS's Athena give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import arrivals
+from conftest import FLEET, TRINO_ACCOUNT
+from deployment import Central
+from engines import AthenaEngine, Outcome, TrinoEngine
+from fleet import Fleet
+from local_aws.server import LocalAws
+from saved_query_parameters import PARAMETERS
+from templates import CENTRAL, resources
+from trino_server import Trino
+
+SAVED_QUERIES = {
+    each["Properties"]["Name"]: each["Properties"]["QueryString"]
+    for each in resources(CENTRAL, "AWS::Athena::NamedQuery").values()
+}
+COLLIDING = "aws_instanceinformation"
+DUPLICATE = (
+    f"HIVE_INVALID_METADATA: Hive metadata for table {COLLIDING} is invalid: "
+    "Table descriptor contains duplicate columns"
+)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Fleet:
+    """The fleet whose files lie in the bucket."""
+    return Fleet(**FLEET)
+
+
+@pytest.fixture(scope="module")
+def central(local_aws: LocalAws, trino: Trino, fleet: Fleet) -> Iterator[Central]:
+    """The central stack with the fleet's files, crawled once with the repair switched off."""
+    central = Central(local_aws, account=TRINO_ACCOUNT)
+    central.deploy()
+    arrivals.put(central, arrivals.files(fleet))
+    central.set_repair(enabled=False)
+    central.crawl()
+    yield central
+    central.delete()
+
+
+@pytest.fixture(scope="module")
+def repaired(central: Central) -> Central:
+    """The same stack after a crawl that the column deleter followed."""
+    central.set_repair(enabled=True)
+    arrivals.crawl(central)
+    return central
+
+
+def on_trino(trino: Trino, central: Central, sql: str, parameters: list[str] | None = None) -> Outcome:
+    """Runs a query on the stack's database."""
+    return TrinoEngine(trino).run(sql, central.outputs["GlueDatabaseName"], parameters or [])
+
+
+def partitions(central: Central, table: str) -> list[dict[str, Any]]:
+    """All partitions of a table."""
+    pages = (
+        central.client("glue")
+        .get_paginator("get_partitions")
+        .paginate(DatabaseName=central.outputs["GlueDatabaseName"], TableName=table)
+    )
+    return [partition for page in pages for partition in page["Partitions"]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT count(*) FROM {COLLIDING}",
+        f"SELECT resourceid FROM {COLLIDING} LIMIT 1",
+        f"SELECT resourcetype FROM {COLLIDING}",
+        f"SELECT 1 FROM {COLLIDING} WHERE accountid = '210987654321'",
+        f"SELECT 1 FROM aws_tag LEFT JOIN {COLLIDING} ON true",
+    ],
+)
+def test_before_the_repair_every_query_on_the_table_fails(trino: Trino, central: Central, sql: str) -> None:
+    assert "resourcetype" in central.columns(COLLIDING)
+    assert on_trino(trino, central, sql).error == DUPLICATE
+
+
+@pytest.mark.parametrize("name", [name for name, sql in SAVED_QUERIES.items() if COLLIDING in sql])
+def test_before_the_repair_every_saved_query_on_the_table_fails(trino: Trino, central: Central, name: str) -> None:
+    assert on_trino(trino, central, SAVED_QUERIES[name], PARAMETERS.get(name)).error == DUPLICATE
+
+
+def test_before_the_repair_other_tables_are_read(trino: Trino, central: Central) -> None:
+    assert on_trino(trino, central, "SELECT resourceid FROM aws_complianceitem LIMIT 1").rows
+
+
+def test_the_function_repairs_the_table_and_the_old_partitions_read_right(
+    trino: Trino, repaired: Central, fleet: Fleet
+) -> None:
+    for partition in partitions(repaired, COLLIDING):
+        described = [column["Name"] for column in partition["StorageDescriptor"]["Columns"]]
+        assert "resourcetype" in described, "the partition's descriptor is the crawler's still"
+    found = on_trino(
+        trino,
+        repaired,
+        f"SELECT accountid, region, resourcetype, resourceid, computername, agentversion FROM {COLLIDING}",
+    )
+    nodes = [node for node in fleet.nodes if node.registered]
+    assert (found.error, len(found.rows)) == (None, len(nodes))
+    assert set(found.rows) == {
+        (node.account, node.region, "ManagedInstanceInventory", node.id, node.computer_name, node.agent_version)
+        for node in nodes
+    }
+
+
+def test_the_workgroup_holds_the_templates_queries_to_the_letter(repaired: Central) -> None:
+    held = {name: query["QueryString"] for name, query in repaired.saved_queries().items()}
+    assert held == SAVED_QUERIES
+
+
+@pytest.mark.parametrize("name", SAVED_QUERIES)
+def test_both_engines_give_the_answer_that_the_fleet_itself_gives(
+    trino: Trino, repaired: Central, fleet: Fleet, name: str
+) -> None:
+    sql, parameters = SAVED_QUERIES[name], PARAMETERS.get(name, [])
+    answer = fleet.answers([name])[name]
+    expected = Outcome(answer.columns, answer.rows)
+    assert expected.rows, "a query without rows proves nothing"
+    assert on_trino(trino, repaired, sql, parameters) == expected
+    athena = AthenaEngine(repaired.client("athena"), repaired.outputs["AthenaWorkGroupName"])
+    assert athena.run(sql, repaired.outputs["GlueDatabaseName"], parameters) == expected
+
+
+def test_parameters_are_for_queries_that_there_are() -> None:
+    assert PARAMETERS.keys() <= SAVED_QUERIES.keys()
