@@ -28,8 +28,6 @@ Engine = AthenaEngine | TrinoEngine
 # What the local Athena is known to do otherwise than Trino, by the case's name.
 LOCAL_ATHENA_DIFFERS = {
     "byte order mark alone": "is a row of NULLs",
-    "comma too many": "is read",
-    "comma too many, ignored": "is read",
     "twice the same": "GENERIC_INTERNAL_ERROR of DuckDB's",
     "half a surrogate pair": "GENERIC_INTERNAL_ERROR of DuckDB's",
     "fraction": "1.5: numbers lose their spelling",

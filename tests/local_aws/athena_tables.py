@@ -417,7 +417,10 @@ class _Loader:
 def _is_usual(content: bytes) -> bool:
     """Whether each line, to the last, is what SSM writes: an object that ends with a text."""
     return (
-        content.startswith(b"{") and content.endswith(b'"}\n') and content.count(b'"}\n{') == content.count(b"\n") - 1
+        content.startswith(b"{")
+        and content.endswith(b'"}\n')
+        and content.count(b'"}\n{') == content.count(b"\n") - 1
+        and b"\r" not in content
     )
 
 
