@@ -89,6 +89,11 @@ class Query:
                 table.set("this", relation)
                 table.set("db", None)
                 table.set("catalog", None)
+        for difference in list(tree.find_all(exp.DateDiff)):
+            # Trino counts whole days, DuckDB midnights; what counts as Trino does is called date_sub there.
+            unit = exp.Literal.string(difference.text("unit").lower() or "day")
+            whole = exp.Anonymous(this="date_sub", expressions=[unit, difference.expression, difference.this])
+            difference.replace(whole)
         return tree.sql("duckdb")
 
     def asks_for_files(self, table: TableName) -> bool:
