@@ -521,9 +521,17 @@ def test_an_object_that_was_written_again_has_another_time(nodes: Lake) -> None:
         ("SELECT from_iso8601_timestamp(max(capturetime)) FROM nodes", ["2026-01-15 12:00:00.000 UTC"]),
         ("SELECT max(try(from_iso8601_timestamp(count))) FROM nodes WHERE count = ''", [None]),
         ("SELECT element_at(map_agg(resourceid, name), 'i-2') FROM nodes", ["two"]),
+        (
+            "SELECT json_format(CAST(map_agg(name, count) AS json)) FROM (SELECT * FROM nodes ORDER BY name DESC) WHERE name < 'tr'",
+            ['{"one":"1","three":"30"}'],
+        ),
         ("SELECT count(*) / 2 FROM nodes", ["1"]),
         ("SELECT coalesce(try_cast('' AS integer), 0)", ["0"]),
         ("SELECT date_diff('day', date '2026-01-01', date '2026-01-15')", ["14"]),
+        (
+            "SELECT date_diff('day', timestamp '2026-01-01 23:00:00', timestamp '2026-01-03 01:00:00')",
+            ["1"],
+        ),
         ("SELECT array_join(array_agg(name ORDER BY name), '|') FROM nodes", ["one|three|two"]),
         ("WITH n AS (SELECT * FROM nodes) SELECT count(*) FROM n a JOIN n b ON a.accountid = b.accountid", ["5"]),
         ('SELECT max(n.name) FROM "awsdatacatalog".{database}.nodes n', ["two"]),

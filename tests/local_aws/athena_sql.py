@@ -30,9 +30,9 @@ _CATALOG = "awsdatacatalog"
 
 # Trino functions that neither DuckDB has nor sqlglot translates, as macros over DuckDB's.
 MACROS = (
-    # Of several values of a key Trino keeps one, DuckDB would refuse.
-    """CREATE MACRO map_agg(k, v) AS map_from_entries(list_filter(list(row(k, v)), lambda entry, number:
-       entry[1] IS NOT NULL AND list_position(list(k), entry[1]) = number))""",
+    # Of several values of a key Trino keeps one, DuckDB would refuse. As JSON Trino writes a map by its keys' order.
+    """CREATE MACRO map_agg(k, v) AS map_from_entries(list_sort(list_filter(list(row(k, v)), lambda entry, number:
+       entry[1] IS NOT NULL AND list_position(list(k), entry[1]) = number)))""",
     "CREATE MACRO at_timezone(moment, zone) AS timezone(zone, moment)",
     "CREATE MACRO every(condition) AS bool_and(condition)",
 )
