@@ -522,7 +522,8 @@ def test_an_object_that_was_written_again_has_another_time(nodes: Lake) -> None:
         ("SELECT max(try(from_iso8601_timestamp(count))) FROM nodes WHERE count = ''", [None]),
         ("SELECT element_at(map_agg(resourceid, name), 'i-2') FROM nodes", ["two"]),
         (
-            "SELECT json_format(CAST(map_agg(name, count) AS json)) FROM (SELECT * FROM nodes ORDER BY name DESC) WHERE name < 'tr'",
+            "SELECT json_format(CAST(map_agg(name, count) AS json))"
+            " FROM (SELECT * FROM nodes ORDER BY name DESC) WHERE name < 'tr'",
             ['{"one":"1","three":"30"}'],
         ),
         ("SELECT count(*) / 2 FROM nodes", ["1"]),
