@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from fleet import answers as _answers
 from fleet import documents
 from fleet.answers import COMPLIANCE, Answer
+from fleet.meanings import Asking
 from fleet.model import Node
 from fleet.nodes import make_node
 
@@ -28,7 +29,7 @@ class Compliance:
     nodes: int
     compliant: int
     non_compliant: int
-    never_scanned: int
+    not_scanned: int
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,32 @@ class Summary:
     total: Compliance
 
 
+# For how long nothing has come from a silent account.
+SILENT_DAYS = 100
+
+
 class Fleet:
     """`nodes` managed nodes spread evenly over every Region of every account, as they are at `now`.
 
     accounts, regions: account ids (12 digits) and Region names, each once. now: an aware datetime or text such as
-    2026-01-15T12:00:00Z; fractions of a second are dropped. With as many nodes as there are cases (24) or more, the
-    fleet has every case. Raises ValueError for anything else.
+    2026-01-15T12:00:00Z; fractions of a second are dropped. silent: those of the accounts of which everything is as it
+    was 100 days before. With as many nodes as there are cases (42) or more, the fleet has every case. Raises ValueError
+    for anything else.
     """
 
     def __init__(
-        self, seed: int, accounts: Iterable[str], regions: Iterable[str], nodes: int, now: datetime | str
+        self,
+        seed: int,
+        accounts: Iterable[str],
+        regions: Iterable[str],
+        nodes: int,
+        now: datetime | str,
+        silent: Iterable[str] = (),
     ) -> None:
         self.seed = seed
         self.accounts = tuple(accounts)
         self.regions = tuple(regions)
+        self.silent = tuple(silent)
         self.size = nodes
         # datetime.fromisoformat reads the Z only from Python 3.11 on.
         time = datetime.fromisoformat(now.replace("Z", "+00:00")) if isinstance(now, str) else now
@@ -64,6 +77,8 @@ class Fleet:
         for name, values in (("accounts", self.accounts), ("regions", self.regions)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} holds a value twice: {', '.join(values)}")
+        if strangers := set(self.silent) - set(self.accounts):
+            raise ValueError(f"silent holds what is no account of the fleet: {', '.join(sorted(strangers))}")
         if nodes < 0:
             raise ValueError(f"nodes is negative: {nodes}")
         if nodes and not (self.accounts and self.regions):
@@ -71,13 +86,13 @@ class Fleet:
 
     @classmethod
     def from_json(cls, text: str) -> Fleet:
-        """The fleet that a JSON object describes; its members are the constructor's arguments, all of them.
+        """The fleet that a JSON object describes; its members are the constructor's arguments, `silent` is optional.
 
         Raises ValueError for text that is not such an object.
         """
         arguments = json.loads(text)
         expected = {"seed", "accounts", "regions", "nodes", "now"}
-        if not isinstance(arguments, dict) or set(arguments) != expected:
+        if not isinstance(arguments, dict) or set(arguments) - {"silent"} != expected:
             raise ValueError(f"a fleet is a JSON object of {', '.join(sorted(expected))}: {text}")
         return cls(**arguments)
 
@@ -90,6 +105,7 @@ class Fleet:
                 "regions": self.regions,
                 "nodes": self.size,
                 "now": self.now.isoformat().replace("+00:00", "Z"),
+                "silent": self.silent,
             }
         )
 
@@ -108,15 +124,20 @@ class Fleet:
             for index in range(first, self.size, len(self.accounts) * len(self.regions)):
                 yield from documents.files(self._node(index))
 
-    def answers(self, names: Iterable[str] | None = None) -> dict[str, Answer]:
-        """The right answers to the named saved queries, by default to all of them."""
-        return _answers.answer(self.nodes, names)
+    def answers(
+        self, names: Iterable[str] | None = None, at: datetime | None = None, stale_after_days: int = 30
+    ) -> dict[str, Answer]:
+        """The right answers to the named saved queries, by default to all of them, asked at some time.
+
+        at: an aware datetime, the fleet's own `now` by default. stale_after_days: the template's StaleAfterDays.
+        """
+        return _answers.answer(self.nodes, names, Asking(at or self.now, stale_after_days))
 
     def summary(self) -> Summary:
         """How many nodes are compliant, where."""
         places: dict[tuple[str, str], Compliance] = {}
         totals = [0, 0, 0, 0]
-        for account, region, *texts in self.answers([COMPLIANCE])[COMPLIANCE].rows:
+        for account, region, *texts, _ in self.answers([COMPLIANCE])[COMPLIANCE].rows:
             counts = [int(text or 0) for text in texts]
             places[account or "", region or ""] = Compliance(*counts)
             totals = [total + count for total, count in zip(totals, counts, strict=True)]
@@ -128,4 +149,6 @@ class Fleet:
         return self.accounts[place // len(self.regions)], self.regions[place % len(self.regions)]
 
     def _node(self, index: int) -> Node:
-        return make_node(self.seed, index, *self._place(index), self.now)
+        account, region = self._place(index)
+        now = self.now - timedelta(days=SILENT_DAYS) if account in self.silent else self.now
+        return make_node(self.seed, index, account, region, now)

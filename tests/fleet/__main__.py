@@ -39,11 +39,11 @@ def main() -> None:
 
     summary = fleet.summary()
     row = "{:<12} {:<14} {:>7} {:>9} {:>13} {:>13}".format
-    print(row("account", "Region", "nodes", "compliant", "non-compliant", "never scanned"))
+    print(row("account", "Region", "nodes", "compliant", "non-compliant", "not scanned"))
     for (account, region), counts in summary.by_account_and_region.items():
-        print(row(account, region, counts.nodes, counts.compliant, counts.non_compliant, counts.never_scanned))
+        print(row(account, region, counts.nodes, counts.compliant, counts.non_compliant, counts.not_scanned))
     total = summary.total
-    print(row("all", "", total.nodes, total.compliant, total.non_compliant, total.never_scanned))
+    print(row("all", "", total.nodes, total.compliant, total.non_compliant, total.not_scanned))
     print(f"{files} files, {size} bytes, sha256 {digest.hexdigest()}")
 
 

@@ -1,7 +1,7 @@
 """The cases that real fleets hold, one row each; every round of nodes takes each case once.
 
 A fleet of as many nodes as there are cases therefore has every one of them, whatever its seed. The mix is that of a
-middling organization: about two in five nodes are compliant.
+middling organization, with more oddities than one has: about every third node is compliant.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from fleet.model import (
     AVAILABLE_SECURITY_UPDATE,
+    COMPLIANCE_SUMMARY,
     FAILED,
     INSTALLED_PENDING_REBOOT,
     INSTALLED_REJECTED,
+    ITEMS,
     MISSING,
+    PATCH_SUMMARY,
 )
 
 RED_HATS = ("rhel9", "rhel8")
@@ -34,10 +37,20 @@ class Case:
                       None: never scanned
     scan_age          days between the scan and the node's last sign of life, least and most
     seen              days since the node's last sign of life, least and most
+    written           types of inventory in which the scan is written down
+    times             of the scan: usual | absent | unreadable
+    api_spelling      patch states are spelled as in the API
+    pending_tolerated Systems Manager calls patches compliant that wait for a reboot
+    level             the severity that the baseline gives to every patch; None: the patch's own
     available_counts  the baseline's AvailableSecurityUpdatesComplianceStatus is NON_COMPLIANT
     association       whether its State Manager association is compliant; None: it has none
     tags              none | usual | ten | untrusted (text that a careless report would run or choke on)
-    inventory         gathered | none | empty (the Application file holds no byte)
+    inventory         gathered | none | empty (the Application file holds no byte) | hardware | applications (only that)
+    agent_version     the agent's; None: one of the usual
+    same_version      a package is installed twice, and only its release tells the two apart
+    empty_strings     what is unknown is written as an empty text instead of being left out
+    blank_lines       the files hold blank lines
+    earlier           the status that an older set of files, never removed, gives to the node; None: there is none
     """
 
     name: str
@@ -51,11 +64,22 @@ class Case:
     scan_age: tuple[int, int] = (0, 1)
     seen: tuple[int, int] = (0, 0)
     early_format: bool = False
+    written: tuple[str, ...] = (ITEMS, COMPLIANCE_SUMMARY, PATCH_SUMMARY)
+    times: str = "usual"
+    api_spelling: bool = False
+    pending_tolerated: bool = False
+    level: str | None = None
     available_counts: bool = False
     association: bool | None = True
     custom_compliance: bool = False
     tags: str = "usual"
     inventory: str = "gathered"
+    agent_version: str | None = None
+    agent_version_known: bool = True
+    same_version: bool = False
+    empty_strings: bool = False
+    blank_lines: bool = False
+    earlier: str | None = None
 
 
 CASES = (
@@ -99,6 +123,68 @@ CASES = (
     Case("mac", MACOS),
     Case("empty application file", AMAZON_LINUX, inventory="empty"),
     Case("untrusted text", ("windows2022",), findings=((MISSING, 3), (FAILED, 1)), tags="untrusted"),
+    # Of each type there are two files, and the older one says otherwise: terminated, with patches missing and others.
+    Case("older files say terminated", AMAZON_LINUX, earlier="Terminated"),
+    Case("terminated, older files say active", AMAZON_LINUX, status="Terminated", seen=(3, 20), earlier="Active"),
+    Case("only tags", AMAZON_LINUX, registered=False, findings=None, association=None, inventory="none"),
+    Case(
+        "only hardware",
+        AMAZON_LINUX,
+        registered=False,
+        findings=None,
+        association=None,
+        tags="none",
+        inventory="hardware",
+    ),
+    # None of the types by which a node is known.
+    Case(
+        "only applications",
+        UBUNTU,
+        registered=False,
+        findings=None,
+        association=None,
+        tags="none",
+        inventory="applications",
+    ),
+    Case(
+        "only an association", UBUNTU, registered=False, findings=None, association=False, tags="none", inventory="none"
+    ),
+    Case(
+        "only a patch summary, pending reboot",
+        WINDOWS,
+        findings=((INSTALLED_PENDING_REBOOT, 2),),
+        written=(PATCH_SUMMARY,),
+    ),
+    Case("only a patch summary, compliant", AMAZON_LINUX, written=(PATCH_SUMMARY,), association=None),
+    Case("no patch summary", RED_HATS, findings=((MISSING, 2),), written=(ITEMS, COMPLIANCE_SUMMARY)),
+    Case(
+        "pending reboot, called compliant", WINDOWS, findings=((INSTALLED_PENDING_REBOOT, 1),), pending_tolerated=True
+    ),
+    Case("pending reboot, early format", AMAZON_LINUX, findings=((INSTALLED_PENDING_REBOOT, 3),), early_format=True),
+    Case("times absent", AMAZON_LINUX, findings=((INSTALLED_PENDING_REBOOT, 1),), times="absent"),
+    # Which of its files is the newer can still be told: by when they were captured.
+    Case("times unreadable", UBUNTU, findings=((MISSING, 2),), times="unreadable", earlier="Active"),
+    Case(
+        "empty strings",
+        AMAZON_LINUX,
+        status=None,
+        platform_type_known=False,
+        ip_address_known=False,
+        findings=((MISSING, 1),),
+        early_format=True,
+        times="absent",
+        agent_version_known=False,
+        empty_strings=True,
+    ),
+    Case(
+        "states as in the API",
+        WINDOWS,
+        findings=((MISSING, 2), (FAILED, 1), (INSTALLED_PENDING_REBOOT, 1)),
+        api_spelling=True,
+    ),
+    Case("low level", AMAZON_LINUX, findings=((MISSING, 6),), level="LOW"),
+    Case("short agent version, one package twice", RED_HATS, agent_version="3.2.1705", same_version=True),
+    Case("blank lines", UBUNTU, blank_lines=True),
 )
 
 

@@ -29,6 +29,8 @@ SYSTEMS = {
 # The newest is the third: as text, "3.3.987.0" and "3.3.40.0" would sort behind it.
 AGENT_VERSIONS = ("3.3.987.0", "3.3.40.0", "3.3.2299.0", "3.3.2299.0", "3.2.2222.0", "3.3.2299.0", "3.1.1767.0")
 
+EARLIER_AGENT_VERSION = "3.0.1124.0"
+
 PROCESSORS = (
     Hardware("Intel(R) Xeon(R) Platinum 8175M CPU @ 2.50GHz", 2500, 2, 1, 1, True),
     Hardware("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", 2500, 4, 1, 2, True),
@@ -57,6 +59,9 @@ NINE_TAGS = (
     ("Standort", "München, Gebäude 3"),
     ("担当", "運用チーム 🚀"),
 )
+
+# What a node was once tagged with.
+EARLIER_TAGS = (("Name", "old-name"), ("Environment", "production"), ("Retired", "yes"))
 
 # Tag values are written by anyone in the organization; a report shows them and must not run them.
 UNTRUSTED_TAGS = (

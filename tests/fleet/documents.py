@@ -1,6 +1,7 @@
 """A node's facts as the files that a resource data sync writes: one a type, newline-delimited JSON, strings only.
 
 Key below the sync's prefix: AWS:<Type>/accountid=<id>/region=<region>/resourcetype=ManagedInstanceInventory/<node>.json
+(older files that nobody removed lie in another partition, resourcetype=ManagedInstance).
 Attributes keep the schema's PascalCase, and one that is unknown is absent; every line ends with the envelope
 resourceId, captureTime and schemaVersion, in camelCase.
 https://docs.aws.amazon.com/systems-manager/latest/userguide/inventory-schema.html
@@ -12,7 +13,18 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from fleet.model import SEVERITIES, Node, OtherCompliance, PatchResult, PatchScan, iso, status_of
+from fleet.model import (
+    COMPLIANCE_SUMMARY,
+    ITEMS,
+    PATCH_SUMMARY,
+    SEVERITIES,
+    Node,
+    OtherCompliance,
+    PatchResult,
+    PatchScan,
+    iso,
+    status_of,
+)
 
 # A line before it is written: when its facts were captured, and its attributes, those without a value as None.
 Line = tuple[datetime, dict[str, str | None]]
@@ -21,26 +33,38 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def files(node: Node) -> Iterator[tuple[str, bytes]]:
-    """The node's files as (key below the sync's prefix, content); a type without lines has no file."""
-    for type_name, (schema_version, lines) in TYPES.items():
-        content = "".join(
-            _encode(
-                {
-                    **{name: value for name, value in attributes.items() if value is not None},
-                    "resourceId": node.id,
-                    "captureTime": iso(captured_at),
-                    "schemaVersion": schema_version,
-                }
-            )
-            + "\n"
-            for captured_at, attributes in lines(node)
-        )
+    """The node's files as (key below the sync's prefix, content); a type without lines has no file.
+
+    Of a type that the node has no file of there is no older file either, which would speak for want of a newer.
+    """
+    for type_name in TYPES:
+        content = _content(node, type_name)
         if content or type_name in node.empty_types:
-            yield (
-                f"{type_name}/accountid={node.account}/region={node.region}/resourcetype=ManagedInstanceInventory/"
-                f"{node.id}.json",
-                content.encode(),
-            )
+            yield _key(node, type_name, "ManagedInstanceInventory"), content.encode()
+            if node.earlier and (content := _content(node.earlier, type_name)):
+                yield _key(node, type_name, "ManagedInstance"), content.encode()
+
+
+def _key(node: Node, type_name: str, resource_type: str) -> str:
+    place = f"accountid={node.account}/region={node.region}/resourcetype={resource_type}"
+    return f"{type_name}/{place}/{node.id}.json"
+
+
+def _content(node: Node, type_name: str) -> str:
+    schema_version, lines = TYPES[type_name]
+    end = "\n\n" if node.blank_lines else "\n"
+    return "".join(
+        _encode(
+            {
+                **{name: value or "" for name, value in attributes.items() if value is not None or node.empty_strings},
+                "resourceId": node.id,
+                "captureTime": iso(captured_at),
+                "schemaVersion": schema_version,
+            }
+        )
+        + end
+        for captured_at, attributes in lines(node)
+    )
 
 
 def _number(count: int | None) -> str | None:
@@ -77,9 +101,9 @@ def _tags(node: Node) -> Iterator[Line]:
 
 
 def _compliance_items(node: Node) -> Iterator[Line]:
-    if node.scan:
+    if node.scan and ITEMS in node.scan.written:
         for result in node.scan.results:
-            yield node.scan.ended_at, _patch_item(node.scan, result)
+            yield node.scan.captured_at, _patch_item(node.scan, result)
     for item in node.other_compliance:
         yield item.checked_at, _other_item(item)
 
@@ -89,7 +113,7 @@ def _patch_item(scan: PatchScan, result: PatchResult) -> dict[str, str | None]:
         "ComplianceType": "Patch",
         "ExecutionId": scan.execution_id,
         "ExecutionType": scan.execution_type,
-        "ExecutionTime": iso(scan.ended_at),
+        "ExecutionTime": scan.written_time(scan.executed_at),
         "Id": result.patch.id,
         "Title": result.patch.title,
         "Status": status_of(result.compliant),
@@ -97,9 +121,9 @@ def _patch_item(scan: PatchScan, result: PatchResult) -> dict[str, str | None]:
         "Classification": result.classification,
         "PatchBaselineId": scan.baseline_id,
         "PatchSeverity": result.vendor_severity,
-        "PatchState": result.state,
+        "PatchState": scan.written_state(result),
         "PatchGroup": scan.patch_group,
-        "InstalledTime": _time(result.installed_at),
+        "InstalledTime": None if scan.times == "absent" else _time(result.installed_at),
         "InstallOverrideList": scan.install_override_list,
         "CVEIds": ",".join(result.cve_ids) or None,
     }
@@ -122,7 +146,7 @@ def _other_item(item: OtherCompliance) -> dict[str, str | None]:
 
 def _compliance_summaries(node: Node) -> Iterator[Line]:
     scan = node.scan
-    if scan:
+    if scan and COMPLIANCE_SUMMARY in scan.written:
         summary: dict[str, str | None] = {
             "ComplianceType": "Patch",
             "PatchGroup": scan.patch_group,
@@ -131,12 +155,12 @@ def _compliance_summaries(node: Node) -> Iterator[Line]:
             "OverallSeverity": scan.overall_severity,
             "ExecutionId": scan.execution_id,
             "ExecutionType": scan.execution_type,
-            "ExecutionTime": iso(scan.ended_at),
+            "ExecutionTime": scan.written_time(scan.executed_at),
         }
         for compliant, prefix in ((True, "Compliant"), (False, "NonCompliant")):
             for level in SEVERITIES:
                 summary[f"{prefix}{level.capitalize()}Count"] = _number(scan.severity_count(compliant, level))
-        yield scan.ended_at, summary
+        yield scan.captured_at, summary
     # A node has one item of each other type, so its summary counts just that.
     for item in node.other_compliance:
         counts = {
@@ -158,11 +182,11 @@ def _compliance_summaries(node: Node) -> Iterator[Line]:
 
 def _patch_summary(node: Node) -> Iterator[Line]:
     scan = node.scan
-    if not scan:
+    if not scan or PATCH_SUMMARY not in scan.written:
         return
     counts = scan.counts
     yield (
-        scan.ended_at,
+        scan.captured_at,
         {
             # An empty patch group, owner or list is written as such here, and left out of the items.
             "PatchGroup": scan.patch_group or "",
@@ -182,8 +206,8 @@ def _patch_summary(node: Node) -> Iterator[Line]:
             "SecurityNonCompliantCount": _number(counts.security_non_compliant),
             "OtherNonCompliantCount": _number(counts.other_non_compliant),
             "OperationType": scan.operation,
-            "OperationStartTime": iso(scan.started_at),
-            "OperationEndTime": iso(scan.ended_at),
+            "OperationStartTime": scan.written_time(scan.started_at),
+            "OperationEndTime": scan.written_time(scan.ended_at),
             "InstallOverrideList": scan.install_override_list or "",
             "RebootOption": None if scan.early_format else scan.reboot_option,
             "LastNoRebootInstallOperationTime": _time(scan.last_no_reboot_install),
@@ -239,7 +263,7 @@ def _billing_info(node: Node) -> Iterator[Line]:
 
 
 def _detailed_information(node: Node) -> Iterator[Line]:
-    if node.inventory:
+    if node.inventory and node.inventory.hardware:
         hardware = node.inventory.hardware
         yield (
             node.inventory.captured_at,

@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/patch-manager-compl
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,14 @@ NOT_APPLICABLE = "NotApplicable"
 AVAILABLE_SECURITY_UPDATE = "AvailableSecurityUpdate"
 
 ALWAYS_NON_COMPLIANT = frozenset({INSTALLED_PENDING_REBOOT, INSTALLED_REJECTED, MISSING, FAILED})
+# The types of inventory in which a scan for patches is written down.
+ITEMS = "AWS:ComplianceItem"
+COMPLIANCE_SUMMARY = "AWS:ComplianceSummary"
+PATCH_SUMMARY = "AWS:PatchSummary"
+
+# What a writer without a clock may put where a time belongs.
+UNREADABLE = "N/A"
+
 # For these two Patch Manager leaves out what it knows of the patch, to save room.
 WITHOUT_DETAILS = frozenset({INSTALLED_OTHER, NOT_APPLICABLE})
 
@@ -73,12 +82,16 @@ class Patch:
 
 @dataclass(frozen=True)
 class PatchResult:
-    """What a scan found about one patch. `installed_at` is None unless the state begins with Installed."""
+    """What a scan found about one patch. `installed_at` is None unless the state begins with Installed.
+
+    `baseline_level` is the severity that the node's patch baseline gives to each patch; None: the patch's own.
+    """
 
     patch: Patch
     state: str
     compliant: bool
     installed_at: datetime | None = None
+    baseline_level: str | None = None
 
     @property
     def classification(self) -> str | None:
@@ -90,7 +103,7 @@ class PatchResult:
 
     @property
     def level(self) -> str | None:
-        return None if self.state in WITHOUT_DETAILS else self.patch.level
+        return None if self.state in WITHOUT_DETAILS else self.baseline_level or self.patch.level
 
     @property
     def cve_ids(self) -> tuple[str, ...]:
@@ -120,16 +133,23 @@ class PatchCounts:
 
 @dataclass(frozen=True)
 class PatchScan:
-    """A node's newest run of AWS-RunPatchBaseline; an older one leaves no trace.
+    """A node's newest run of AWS-RunPatchBaseline.
 
-    `last_no_reboot_install` is when patches were last installed without the reboot that they need.
-    `unreported_not_applicable` counts patches beyond those that the scan names. `early_format`: the summaries were
-    written before AWS added some of their attributes, and name no count that is zero by severity.
+    `ended_at` is the end of the operation and `executed_at` the compliance's own time; both may be written as usual,
+    not at all, or so that nobody can read them (`times`). `captured_at` is when Systems Manager took the findings in,
+    and `written` are the types of inventory that tell of them. `last_no_reboot_install` is when patches were last
+    installed without the reboot that they need. `unreported_not_applicable` counts patches beyond those that the scan
+    names. `early_format`: the summaries were written before AWS added some of their attributes, and name no count that
+    is zero by severity. `api_spelling`: states are spelled as in the API, INSTALLED_PENDING_REBOOT.
     """
 
     operation: str
     started_at: datetime
     ended_at: datetime
+    executed_at: datetime
+    captured_at: datetime
+    times: str
+    written: frozenset[str]
     reboot_option: str
     baseline_id: str
     patch_group: str | None
@@ -140,10 +160,12 @@ class PatchScan:
     last_no_reboot_install: datetime | None
     unreported_not_applicable: int
     early_format: bool
+    api_spelling: bool
     results: tuple[PatchResult, ...]
 
     @property
     def compliant(self) -> bool:
+        """Whether Systems Manager calls the node compliant."""
         return all(result.compliant for result in self.results)
 
     @cached_property
@@ -181,6 +203,14 @@ class PatchScan:
             security_non_compliant=None if early else security,
             other_non_compliant=None if early else len(open_patches) - critical - security,
         )
+
+    def written_time(self, time: datetime) -> str | None:
+        """A time of the scan as its files spell it, None if they do not."""
+        return {"usual": iso(time), "absent": None, "unreadable": UNREADABLE}[self.times]
+
+    def written_state(self, result: PatchResult) -> str:
+        """A patch's state as the files spell it."""
+        return re.sub("(?<=[a-z])(?=[A-Z])", "_", result.state).upper() if self.api_spelling else result.state
 
     def severity_count(self, compliant: bool, level: str) -> int | None:
         """Patches of that severity; None where the early format names no zero."""
@@ -282,11 +312,13 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What AWS-GatherSoftwareInventory last saw. Updates are (KB id, installed at), and like services and roles are
-    found on Windows only."""
+    """What AWS-GatherSoftwareInventory last saw; `hardware` is None if nobody asked for it.
+
+    Updates are (KB id, installed at), and like services and roles are found on Windows only.
+    """
 
     captured_at: datetime
-    hardware: Hardware
+    hardware: Hardware | None
     packages: tuple[InstalledPackage, ...]
     interfaces: tuple[NetworkInterface, ...]
     services: tuple[Service, ...] = ()
@@ -300,6 +332,8 @@ class Node:
 
     `registered` False: the node has no InstanceInformation file. `scan` None: never scanned for patches.
     `inventory` None: nobody gathers inventory. `empty_types` are types whose file exists and holds no byte.
+    `empty_strings`: what is unknown is written as an empty text. `blank_lines`: so are some lines of each file.
+    `earlier`: the node as older files still have it, which nobody removed.
     """
 
     index: int
@@ -313,13 +347,16 @@ class Node:
     platform_type: str | None
     computer_name: str
     ip_address: str | None
-    agent_version: str
+    agent_version: str | None
     seen_at: datetime
     tags: tuple[tuple[str, str], ...]
     scan: PatchScan | None
     other_compliance: tuple[OtherCompliance, ...]
     inventory: Inventory | None
     empty_types: frozenset[str]
+    empty_strings: bool = False
+    blank_lines: bool = False
+    earlier: Node | None = None
 
     @property
     def is_hybrid(self) -> bool:

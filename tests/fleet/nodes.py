@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -36,6 +37,10 @@ from fleet.model import (
 )
 
 T = TypeVar("T")
+
+# What an older set of a node's files says of it, and by how many days it is older: more than a node is ever silent for.
+EARLIER_FINDINGS = ((MISSING, 3), (FAILED, 1), (INSTALLED_PENDING_REBOOT, 2))
+EARLIER_DAYS = 70
 
 
 class Draws:
@@ -80,8 +85,35 @@ def make_node(seed: int, index: int, account: str, region: str, now: datetime) -
     system = catalogs.SYSTEMS[case.systems[0] if first_round else draws.pick(case.systems)]
     versions = catalogs.AGENT_VERSIONS
     agent_version = versions[index % len(versions)] if first_round else draws.pick(versions)
+    if case.agent_version is not None:
+        agent_version = case.agent_version
     digits = hex_id(16, seed, index, account, region)
     node_id = f"mi-0{digits}" if case.hybrid else f"i-0{digits}"
+    node = _node(index, case, draws, system, node_id, account, region, agent_version, now)
+    if case.earlier is None:
+        return node
+    earlier_case = replace(
+        case, status=case.earlier, findings=EARLIER_FINDINGS, times="usual", tags="earlier", earlier=None
+    )
+    earlier_draws = Draws(seed, index, account, region, "earlier")
+    then = now - timedelta(days=EARLIER_DAYS)
+    agent_version = catalogs.EARLIER_AGENT_VERSION
+    earlier = _node(index, earlier_case, earlier_draws, system, node_id, account, region, agent_version, then)
+    return replace(node, earlier=earlier)
+
+
+def _node(
+    index: int,
+    case: Case,
+    draws: Draws,
+    system: System,
+    node_id: str,
+    account: str,
+    region: str,
+    agent_version: str,
+    now: datetime,
+) -> Node:
+    digits = node_id.rpartition("-")[2][1:]
     seen_at = now - timedelta(days=draws.between(*case.seen), seconds=draws.between(10, 3600))
     address = f"10.{draws.between(0, 255)}.{draws.between(0, 255)}.{draws.between(4, 250)}"
     scan = _scan(case, system, node_id, account, region, seen_at, draws)
@@ -97,13 +129,15 @@ def make_node(seed: int, index: int, account: str, region: str, now: datetime) -
         platform_type=system.platform_type if case.platform_type_known else None,
         computer_name=_computer_name(case, system, digits, address, region),
         ip_address=address if case.ip_address_known else None,
-        agent_version=agent_version,
+        agent_version=agent_version if case.agent_version_known else None,
         seen_at=seen_at,
         tags=_tags(case, scan, draws),
         scan=scan,
         other_compliance=_other_compliance(case, node_id, seen_at, draws),
         inventory=_inventory(case, system, agent_version, address, seen_at, draws),
         empty_types=frozenset({"AWS:Application"} if case.inventory == "empty" else ()),
+        empty_strings=case.empty_strings,
+        blank_lines=case.blank_lines,
     )
 
 
@@ -123,7 +157,10 @@ def _scan(
 ) -> PatchScan | None:
     if case.findings is None:
         return None
-    ended_at = seen_at - timedelta(days=draws.between(*case.scan_age), minutes=draws.between(1, 600))
+    ended_at = seen_at - timedelta(days=draws.between(*case.scan_age), minutes=draws.between(10, 600))
+    # The compliance has a time of its own, a little before the operation's end or after it.
+    executed_at = ended_at + timedelta(seconds=draws.between(-120, 120))
+    captured_at = max(ended_at, executed_at) + timedelta(seconds=draws.between(1, 300))
     started_at = ended_at - timedelta(seconds=draws.between(20, 900))
     states = {state for state, _ in case.findings}
     # The patches that wait for a reboot came with an Install, which a later Scan may have overwritten.
@@ -138,16 +175,21 @@ def _scan(
         operation="Install" if installs else "Scan",
         started_at=started_at,
         ended_at=ended_at,
+        executed_at=executed_at,
+        captured_at=captured_at,
+        times=case.times,
+        written=frozenset(case.written),
         reboot_option="NoReboot" if waits_for_reboot or not installs else "RebootIfNeeded",
         baseline_id=f"pb-0{hex_id(16, account, region, system.family)}",
         patch_group=None if policy else draws.pick((None, *catalogs.PATCH_GROUPS)),
-        execution_id=uuid(node_id, "scan"),
+        execution_id=uuid(node_id, "scan", ended_at),
         execution_type="PatchPolicy" if policy else "Command",
-        snapshot_id=uuid(node_id, "snapshot"),
+        snapshot_id=uuid(node_id, "snapshot", ended_at),
         install_override_list=override,
-        last_no_reboot_install=last_install,
+        last_no_reboot_install=None if case.early_format or case.times == "absent" else last_install,
         unreported_not_applicable=draws.between(100, 900) if system.is_windows else 0,
         early_format=case.early_format,
+        api_spelling=case.api_spelling,
         results=_results(case, system, ended_at, last_install, draws),
     )
 
@@ -166,16 +208,18 @@ def _results(
         for number in range(draws.between(1, most)):
             installed_at = None
             if state == INSTALLED_PENDING_REBOOT:
-                installed_at = last_install
+                # Not all in one run: what was installed last is not what has waited longest.
+                installed_at = last_install and last_install - timedelta(days=number)
             elif state == INSTALLED_REJECTED:
                 installed_at = days_before(30)
             compliant = state == AVAILABLE_SECURITY_UPDATE and not case.available_counts
+            compliant = compliant or (state == INSTALLED_PENDING_REBOOT and case.pending_tolerated)
             # Only a security update is an available security update; of what is missing, one at least has CVE ids.
             needs_cve = state == AVAILABLE_SECURITY_UPDATE or (state == MISSING and number == 0)
             patch = next(patch for patch in offered if patch.cve_ids or not needs_cve)
-            results.append(PatchResult(patch, state, compliant, installed_at))
+            results.append(PatchResult(patch, state, compliant, installed_at, case.level))
     for patch in islice(offered, draws.between(8, 20)):
-        results.append(PatchResult(patch, INSTALLED, True, days_before(400)))
+        results.append(PatchResult(patch, INSTALLED, True, days_before(400), case.level))
     for patch in draws.rotated(patches.OTHER_PATCHES[system.family])[: draws.between(1, 3)]:
         results.append(PatchResult(patch, INSTALLED_OTHER, True, days_before(700)))
     if system.is_windows:
@@ -221,6 +265,8 @@ def _tags(case: Case, scan: PatchScan | None, draws: Draws) -> tuple[tuple[str, 
         return ()
     if case.tags == "untrusted":
         return catalogs.UNTRUSTED_TAGS
+    if case.tags == "earlier":
+        return catalogs.EARLIER_TAGS
     name = draws.pick(catalogs.NODE_NAMES)
     if case.tags == "ten":
         return (("Name", name), *catalogs.NINE_TAGS)
@@ -242,10 +288,15 @@ def _inventory(
     captured_at = seen_at - timedelta(minutes=draws.between(0, 25))
     built_at = captured_at - timedelta(days=draws.between(20, 900), seconds=draws.between(0, 86_399))
     installed: list[InstalledPackage] = []
-    if case.inventory != "empty":
+    if case.inventory not in ("empty", "hardware"):
         installed.append(InstalledPackage(packages.agent_package(system.platform_type, agent_version), built_at))
         if case.tags == "untrusted":
             installed.extend(InstalledPackage(package, built_at) for package in packages.UNTRUSTED_PACKAGES)
+        if case.same_version:
+            installed.extend(
+                InstalledPackage(package, built_at + timedelta(days=number))
+                for number, package in enumerate(packages.SAME_VERSION)
+            )
         for package in draws.rotated(packages.PACKAGES[system.family])[: draws.between(14, 24)]:
             installed_at = built_at + timedelta(days=draws.between(0, 19)) if draws.chance(0.3) else built_at
             installed.append(InstalledPackage(package, installed_at))
@@ -254,11 +305,13 @@ def _inventory(
         rollups = draws.rotated(patches.PATCHES[system.family])[: draws.between(3, 8)]
         updates = tuple((patch.id, built_at + timedelta(days=draws.between(0, 19))) for patch in rollups)
     mac = system.platform_type == "MacOS"
+    hardware = catalogs.MAC_PROCESSOR if mac else draws.pick(catalogs.PROCESSORS)
+    only_a_part = case.inventory in ("hardware", "applications")
     return Inventory(
         captured_at=captured_at,
-        hardware=catalogs.MAC_PROCESSOR if mac else draws.pick(catalogs.PROCESSORS),
+        hardware=None if case.inventory == "applications" else hardware,
         packages=tuple(installed),
-        interfaces=_interfaces(system, address, draws),
+        interfaces=() if only_a_part else _interfaces(system, address, draws),
         services=packages.SERVICES if system.is_windows else (),
         roles=packages.ROLES if system.is_windows else (),
         updates=updates,

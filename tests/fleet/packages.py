@@ -94,6 +94,22 @@ UNTRUSTED_PACKAGES = tuple(
     for package_id in (None, "{7F2A1C39-5B0E-4E6C-9D7A-31D0B2B8C6A4}")
 )
 
+# A key that its owner has prolonged: RPM keeps both, and has no source package for either.
+SAME_VERSION = tuple(
+    Package(
+        name="gpg-pubkey",
+        version="fd431d51",
+        architecture="x86_64",
+        publisher="Red Hat, Inc. (release key 2) <security@redhat.com>",
+        release=release,
+        epoch="0",
+        type="Public Keys",
+        summary="Red Hat, Inc. (release key 2) <security@redhat.com> public key",
+        package_id="(none)",
+    )
+    for release in ("4ae0493b", "5b2c1a77")
+)
+
 AGENT_NAMES = {"Windows": "Amazon SSM Agent", "Linux": "amazon-ssm-agent", "MacOS": "amazon-ssm-agent"}
 
 SERVICES = (
