@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from organization import (
     SYNC_NAME,
     SYNC_PREFIX,
 )
+from saved_queries import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 CENTRAL_TEMPLATE = ROOT / "cfn" / "patch-reporting.yaml"
@@ -163,17 +164,23 @@ class Central:
             queries += athena.batch_get_named_query(NamedQueryIds=ids[start : start + 50])["NamedQueries"]
         return {query["Name"]: query for query in sorted(queries, key=lambda query: query["Name"])}
 
-    def run_saved_query(self, query: dict[str, Any]) -> QueryResult:
-        """Runs a named query as the console does: its text, its database, the workgroup."""
-        return self.run_query(query["QueryString"], query["Database"])
+    def run_saved_query(self, query: dict[str, Any], parameters: Sequence[str] | None = None) -> QueryResult:
+        """Runs a named query as the console does: its text, its database, the workgroup.
 
-    def run_query(self, sql: str, database: str | None = None) -> QueryResult:
+        parameters: values of the query's question marks, by default those that are documented for it.
+        """
+        values = PARAMETERS.get(query["Name"], ()) if parameters is None else parameters
+        return self.run_query(query["QueryString"], query["Database"], values)
+
+    def run_query(self, sql: str, database: str | None = None, parameters: Sequence[str] = ()) -> QueryResult:
         """Runs one statement in the workgroup and reads all of its rows. Raises QueryFailed."""
         athena = self.client("athena")
         query_id = athena.start_query_execution(
             QueryString=sql,
             QueryExecutionContext={"Database": database or self.outputs["GlueDatabaseName"]},
             WorkGroup=self.outputs["AthenaWorkGroupName"],
+            # An empty list is no valid one.
+            **({"ExecutionParameters": list(parameters)} if parameters else {}),
         )["QueryExecutionId"]
 
         def finished() -> dict[str, Any] | None:

@@ -65,6 +65,28 @@ def references(value: Any) -> set[str]:
     return found
 
 
+def text_as_deployed(path: Path, value: Any) -> str:
+    """A text made by Fn::Sub as CloudFormation deploys it, with the parameters' defaults and the mappings' texts in it.
+
+    Raises KeyError for a name that is neither a parameter with a default nor a variable of the text's own.
+    """
+    if isinstance(value, str):
+        return value
+    template = load(path)
+    if "Ref" in value:
+        return str(template["Parameters"][value["Ref"]]["Default"])
+    if "Fn::FindInMap" in value:
+        mapping, first, second = value["Fn::FindInMap"]
+        return template["Mappings"][mapping][first][second]
+    text, variables = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
+
+    def named(match: re.Match[str]) -> str:
+        return text_as_deployed(path, variables.get(match[1], {"Ref": match[1]}))
+
+    # ${!Name} stands for the text ${Name}.
+    return re.sub(r"\$\{([^!}]+)\}", named, text).replace("${!", "${")
+
+
 def direct_dependencies(path: Path, logical_id: str) -> set[str]:
     """The resources that one resource needs to be there, by DependsOn or by reference."""
     template = load(path)
