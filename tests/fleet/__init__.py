@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from fleet import answers as _answers
 from fleet import documents
 from fleet.answers import COMPLIANCE, Answer
 from fleet.meanings import Asking
-from fleet.model import Node
+from fleet.model import Node, iso
 from fleet.nodes import make_node
 
 __all__ = ["Answer", "Compliance", "Fleet", "Node", "Summary"]
@@ -98,16 +99,18 @@ class Fleet:
 
     def to_json(self) -> str:
         """The text from which `from_json` makes this fleet."""
-        return json.dumps(
-            {
-                "seed": self.seed,
-                "accounts": self.accounts,
-                "regions": self.regions,
-                "nodes": self.size,
-                "now": self.now.isoformat().replace("+00:00", "Z"),
-                "silent": self.silent,
-            }
-        )
+        return json.dumps(self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments that make this fleet, fit for JSON."""
+        return {
+            "seed": self.seed,
+            "accounts": self.accounts,
+            "regions": self.regions,
+            "nodes": self.size,
+            "now": iso(self.now),
+            "silent": self.silent,
+        }
 
     @property
     def nodes(self) -> Iterator[Node]:

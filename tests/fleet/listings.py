@@ -216,7 +216,7 @@ def _failed(node: Node, asking: Asking) -> Iterator[Row]:
                 result.vendor_severity,
                 result.level,
                 scan.execution_type,
-                iso(scan.executed_at),
+                written(node, scan.written_time(scan.executed_at)),
                 _cve_ids(node, result),
             )
 
