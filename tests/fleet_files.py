@@ -15,7 +15,7 @@ NOW = "2026-01-15T12:00:00Z"
 
 KEY = re.compile(
     r"(?P<type>AWS:[A-Za-z]+)/accountid=(?P<account>\d{12})/region=(?P<region>[a-z0-9-]+)"
-    r"/resourcetype=ManagedInstanceInventory/(?P<node>(?:i|mi)-[0-9a-f]{17})\.json"
+    r"/resourcetype=(?P<partition>ManagedInstanceInventory|ManagedInstance)/(?P<node>(?:i|mi)-[0-9a-f]{17})\.json"
 )
 
 Line = dict[str, str]
@@ -23,12 +23,14 @@ Line = dict[str, str]
 
 @dataclass
 class NodeFiles:
-    """What the bucket holds of one node; a type without a file is absent."""
+    """What the bucket holds of one node; a type without a file is absent. Of two files of a type, `older` has one."""
 
     account: str
     region: str
     id: str
     lines: dict[str, list[Line]] = field(default_factory=dict)
+    older: dict[str, list[Line]] = field(default_factory=dict)
+    blank_lines: int = 0
 
     def of(self, name: str) -> list[Line]:
         return self.lines.get(f"AWS:{name}", [])
@@ -42,9 +44,19 @@ class NodeFiles:
         return [line for line in self.of("ComplianceItem") if line["ComplianceType"] == "Patch"]
 
     @property
-    def patch_status(self) -> str | None:
-        """The Patch summary's Status; None for a node that was never scanned."""
-        return next((s["Status"] for s in self.of("ComplianceSummary") if s["ComplianceType"] == "Patch"), None)
+    def compliance(self) -> Line | None:
+        """The summary of the node's patches; None for a node that has none."""
+        return next((line for line in self.of("ComplianceSummary") if line["ComplianceType"] == "Patch"), None)
+
+    @property
+    def called(self) -> str | None:
+        """The Status that Systems Manager gives to the node's patches."""
+        return self.compliance["Status"] if self.compliance else None
+
+    @property
+    def counts(self) -> Line | None:
+        """The patch summary; None for a node that has none."""
+        return next(iter(self.of("PatchSummary")), None)
 
     def has(self, state: str, status: str | None = None) -> bool:
         return any(p["PatchState"] == state and status in (None, p["Status"]) for p in self.patches)
@@ -67,7 +79,10 @@ def read(fleet: Fleet) -> dict[str, NodeFiles]:
             assert match, key
             assert (match["account"], match["region"]) == place
             node = nodes.setdefault(match["node"], NodeFiles(match["account"], match["region"], match["node"]))
-            assert match["type"] not in node.lines, f"{key} comes twice"
+            of_its_age = node.lines if match["partition"] == "ManagedInstanceInventory" else node.older
+            assert match["type"] not in of_its_age, f"{key} comes twice"
             assert content == b"" or content.endswith(b"\n")
-            node.lines[match["type"]] = [json.loads(line) for line in content.decode().splitlines()]
+            lines = content.decode().splitlines()
+            of_its_age[match["type"]] = [json.loads(line) for line in lines if line]
+            node.blank_lines += lines.count("")
     return nodes
