@@ -34,7 +34,7 @@ def bare(some: Files) -> Files:
     """The files with no attributes but those that every line has, so that all others are new when they come."""
 
     def lines(content: bytes) -> Iterator[str]:
-        for line in content.decode().splitlines():
+        for line in filter(None, content.decode().splitlines()):
             yield json.dumps({name: value for name, value in json.loads(line).items() if name in COMMON_ATTRIBUTES})
 
     return {key: "".join(f"{line}\n" for line in lines(content)).encode() for key, content in some.items()}

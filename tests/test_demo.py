@@ -74,9 +74,9 @@ def test_the_demo_shows_the_failure_the_repair_and_the_report_and_ends_all(fleet
 
 @pytest.fixture
 def fleet_total() -> tuple[str, ...]:
-    """Nodes, compliant, non-compliant and never scanned of the demo's fleet, by the fleet's own account."""
+    """Nodes, compliant, non-compliant and not scanned of the demo's fleet, by the fleet's own account."""
     total = Fleet(SEED, MEMBER_ACCOUNTS, REGIONS, 24, "2026-01-15T12:00:00Z").summary().total
-    return tuple(map(str, (total.nodes, total.compliant, total.non_compliant, total.never_scanned)))
+    return tuple(map(str, (total.nodes, total.compliant, total.non_compliant, total.not_scanned)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -16,9 +16,11 @@ import arrivals
 from arrivals import Files, bare, files
 from deployment import Central
 from fleet import Fleet
+from fleet.cases import CASES
 from grants import role_without
 from local_aws.server import LocalAws
 from organization import MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
+from right_answers import assert_right
 
 # The tables that the saved queries and the data sets read.
 KNOWN = {
@@ -38,7 +40,7 @@ _OURS = "MADE_BY_FUNCTION"
 @pytest.fixture(scope="module")
 def fleet() -> Fleet:
     """A fleet with every case that there is."""
-    return Fleet(1, MEMBER_ACCOUNTS, REGIONS, 30, "2026-01-15T12:00:00Z")
+    return Fleet(1, MEMBER_ACCOUNTS, REGIONS, len(CASES), "2026-01-15T12:00:00Z")
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["adopts", "makes a second"])
@@ -127,10 +129,7 @@ def test_every_saved_query_runs_after_each_crawl_and_is_right_in_the_end(
         arrivals.put(central, arrived)
         arrivals.crawl(central)
         assert arrivals.failures(central) == {}
-    answers = fleet.answers()
-    for name, query in central.saved_queries().items():
-        result = central.run_saved_query(query)
-        assert (result.columns, result.rows) == (answers[name].columns, answers[name].rows), name
+    for name, result in assert_right(central, fleet).items():
         assert result.rows, f"{name} has no rows, which proves nothing"
 
 
