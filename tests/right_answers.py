@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from deployment import Central, QueryResult
+from engines import Outcome
 from fleet import Answer, Fleet
 
 ATTEMPTS = 5
@@ -41,7 +42,7 @@ def assert_right(
     raise AssertionError(f"at each of {ATTEMPTS} attempts a day became full: {', '.join(left)}")
 
 
-def comparable(result: QueryResult | Answer) -> list[tuple[str | None, ...]]:
+def comparable(result: QueryResult | Answer | Outcome) -> list[tuple[str | None, ...]]:
     """The rows, with tags spelled the same way: the members of a JSON object have no order."""
     if "tags" not in result.columns:
         return result.rows

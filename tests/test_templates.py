@@ -451,6 +451,7 @@ LIMITS: dict[Path, dict[str, dict[str, Any]]] = {
         # A living node's file may stay unwritten for as long as nothing in it changes.
         "NodeFileExpirationDays": {"Default": 0, **DAYS},
         "QueryResultExpirationDays": {"Default": 30, **DAYS},
+        "StaleAfterDays": {"Default": 30, **DAYS, "MinValue": 1},
         "BytesScannedCutoffPerQuery": {"Default": str(100 * 2**30)},
         "AlarmTopicArn": {"Default": ""},
         "FunctionArchitecture": ARCHITECTURE,
