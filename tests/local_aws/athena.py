@@ -9,8 +9,8 @@
 - A query pays for the bytes of all objects in the partitions that it can't do without, and
   BytesScannedCutoffPerQuery cancels one that reads more, with the reason that users of Athena report.
 
-`athena_sql` analyses and translates the query, `athena_pruning` finds the partitions, `athena_tables` reads the files,
-and DuckDB is the engine. `athena_prepared` keeps prepared statements.
+`athena_sql` analyses and translates the query, `athena_pruning` finds the partitions, `athena_tables` knows the tables,
+`athena_loading` reads the files, and DuckDB is the engine. `athena_prepared` keeps prepared statements.
 """
 
 from __future__ import annotations

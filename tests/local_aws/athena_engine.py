@@ -9,7 +9,7 @@ import duckdb
 
 from local_aws import athena_sql
 from local_aws.athena_errors import QueryError
-from local_aws.athena_tables import LoadedTables
+from local_aws.athena_loading import LoadedTables
 
 # Values as Athena returns them: text, or None for NULL.
 Row = tuple[str | None, ...]
