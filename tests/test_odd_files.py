@@ -18,6 +18,7 @@ from deployment import Central, QueryFailed
 from fleet import Fleet
 from local_aws.server import LocalAws
 from organization import MEMBER_ACCOUNTS, ORGANIZATION, REGIONS, SYNC_PREFIX
+from right_answers import assert_right
 
 IGNORE = "ignore.malformed.json"
 
@@ -74,12 +75,6 @@ def one_file(fleet: Fleet, kind: str) -> tuple[str, bytes]:
 def readers(central: Central, table: str) -> set[str]:
     """The saved queries that read a table."""
     return {name for name, query in central.saved_queries().items() if table in query["QueryString"]}
-
-
-def assert_right(central: Central, fleet: Fleet) -> None:
-    answers = fleet.answers()
-    for name, query in central.saved_queries().items():
-        assert central.run_saved_query(query).rows == answers[name].rows, name
 
 
 def upper_case(content: bytes) -> bytes:

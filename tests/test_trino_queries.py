@@ -112,19 +112,12 @@ def test_the_function_repairs_the_table_and_the_old_partitions_read_right(
     found = on_trino(
         trino,
         repaired,
-        f"SELECT accountid, region, resourcetype, resourceid, computername, agentversion FROM {COLLIDING}",
+        f"SELECT accountid, region, resourcetype, resourceid, platformname FROM {COLLIDING}",
     )
     assert found.error is None
     newest = {row[3]: row for row in found.rows if row[2] == "ManagedInstanceInventory" and row[3]}
     assert newest == {
-        node.id: (
-            node.account,
-            node.region,
-            "ManagedInstanceInventory",
-            node.id,
-            node.computer_name,
-            node.agent_version,
-        )
+        node.id: (node.account, node.region, "ManagedInstanceInventory", node.id, node.system.platform_name)
         for node in fleet.nodes
         if node.registered
     }
@@ -139,7 +132,10 @@ def test_the_workgroup_holds_the_templates_queries_to_the_letter(repaired: Centr
 def test_both_engines_give_the_answer_that_the_fleet_itself_gives(
     trino: Trino, repaired: Central, fleet: Fleet, name: str
 ) -> None:
-    """To the letter, tags included. Between two runs a day of some age may become full: then both are run again."""
+    """Between two runs a day of some age may become full: then both are run again.
+
+    Tags are compared as JSON: Trino writes a character beyond the first plane as two escapes.
+    """
     sql, parameters = SAVED_QUERIES[name], PARAMETERS.get(name, [])
     athena = AthenaEngine(repaired.client("athena"), repaired.outputs["AthenaWorkGroupName"])
     for _ in range(ATTEMPTS):
@@ -154,7 +150,6 @@ def test_both_engines_give_the_answer_that_the_fleet_itself_gives(
     for outcome in on_both:
         assert (outcome.error, outcome.columns) == (None, before.columns)
         assert comparable(outcome) == comparable(before)
-    assert on_both[0] == on_both[1]
 
 
 def test_parameters_are_for_queries_that_there_are() -> None:
