@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,16 +34,24 @@ from organization import (
     REGIONS,
     WORKLOADS,
 )
+from saved_queries import PARAMETERS
 
 SEED = 1
 SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
-ROWS_SHOWN = 5
+# Of these the first rows are shown, of the others only how many there are.
+QUERIES_SHOWN = (
+    "QueryTopMissingPatches",
+    "QueryFailedPatches",
+    "QueryPendingReboot",
+    "QueryStaleScans",
+    "QueryComplianceOfTaggedNodes",
+)
+ROWS_SHOWN = 4
 MAX_COLUMN_WIDTH = 28
+COUNT = "SELECT count(DISTINCT resourceid) FROM aws_instanceinformation"
 # Columns that tell a reader of the terminal little; the result in S3 has them all.
 COLUMNS_NOT_SHOWN = {
-    "agenttype", "applicationtype", "baselineid", "capturetime", "compliantcriticalcount", "executiontime",
-    "executiontype", "installedtime", "ipaddress", "noncompliantcriticalcount", "packageid", "patchbaselineid",
-    "platformtype", "publisher", "rebootoption", "severity", "summary",
+    "baselineid", "computername", "executiontype", "instancestatus", "rebootoption", "severity",
 }  # fmt: skip
 
 console = Console(highlight=False)
@@ -91,6 +100,7 @@ def run_script(server: LocalAws, script: str, *arguments: str) -> None:
 
 def print_result(name: str, description: str, result: QueryResult) -> None:
     """Prints a saved query's first rows as a table, as many of its columns as the terminal has room for."""
+    title = " ".join([name, *(escape(value) for value in PARAMETERS.get(name, []))])
     rows = [[printable(value) for value in row] for row in result.rows[:ROWS_SHOWN]]
     shown: list[int] = []
     room = console.width - 1
@@ -106,7 +116,7 @@ def print_result(name: str, description: str, result: QueryResult) -> None:
         table.add_column(result.columns[i], overflow="ellipsis", no_wrap=True, max_width=MAX_COLUMN_WIDTH)
     for row in rows:
         table.add_row(*(escape(row[i]) for i in shown))
-    console.print(f"[bold]{name}[/bold]: {description}", soft_wrap=True)
+    console.print(f"[bold]{title}[/bold]: {description}", soft_wrap=True)
     console.print(table)
     parts = [f"{len(result.rows)} rows"]
     if len(result.rows) > ROWS_SHOWN:
@@ -114,6 +124,16 @@ def print_result(name: str, description: str, result: QueryResult) -> None:
     if len(result.columns) > len(shown):
         parts.append(f"{len(result.columns) - len(shown)} more columns")
     console.print(f"[dim]{', '.join(parts)} in {result.output_location}[/dim]\n", soft_wrap=True)
+
+
+def print_counts(queries: dict[str, dict[str, Any]], results: dict[str, QueryResult]) -> None:
+    """Prints how many rows each query has, a line each."""
+    width = max(map(len, results))
+    console.print("[bold]All saved queries[/bold], with how many rows they have here")
+    for name, result in results.items():
+        line = f"{len(result.rows):>5}  {name:<{width}}  {queries[name].get('Description', '')}"
+        console.print(line, markup=False, no_wrap=True, overflow="ellipsis")
+    console.print()
 
 
 def printable(value: str | None) -> str:
@@ -126,28 +146,28 @@ def print_summary(result: QueryResult) -> None:
     table = Table(title="Patch compliance of the organization", title_style="bold", header_style="cyan")
     for column, justify in (
         ("account", "left"), ("Region", "left"), ("nodes", "right"), ("compliant", "right"),
-        ("non-compliant", "right"), ("never scanned", "right"), ("compliance", "right"),
+        ("non-compliant", "right"), ("not scanned", "right"), ("compliance", "right"),
     ):  # fmt: skip
         table.add_column(column, justify=justify)
     totals = [0, 0, 0, 0]
-    for account, region, *texts in result.rows:
+    for account, region, *texts, percent in result.rows:
         counts = [int(text or 0) for text in texts]
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        table.add_row(account, region, *summary_cells(counts))
+        table.add_row(account, region, *summary_cells(counts, f"{percent} %"))
     table.add_section()
-    table.add_row("all", "", *summary_cells(totals), style="bold")
+    table.add_row("all", "", *summary_cells(totals, f"{100 * totals[1] / totals[0]:.1f} %"), style="bold")
     console.print(table)
 
 
-def summary_cells(counts: list[int]) -> list[str]:
-    """Nodes, compliant, non-compliant, never scanned, and the share of compliant nodes."""
-    nodes, compliant, non_compliant, never_scanned = counts
+def summary_cells(counts: list[int], percent: str) -> list[str]:
+    """Nodes, compliant, non-compliant, not scanned, and the share of compliant nodes."""
+    nodes, compliant, non_compliant, not_scanned = counts
     return [
         str(nodes),
         f"[green]{compliant}[/green]",
         f"[red]{non_compliant}[/red]",
-        f"[yellow]{never_scanned}[/yellow]",
-        f"{100 * compliant / nodes:.1f} %" if nodes else "-",
+        f"[yellow]{not_scanned}[/yellow]",
+        percent,
     ]
 
 
@@ -175,7 +195,7 @@ def run(server: LocalAws, *, keep: bool) -> None:
         central.set_repair(enabled=False)
         central.crawl()
         try:
-            central.run_query("SELECT count(*) FROM aws_instanceinformation")
+            central.run_query(COUNT)
         except QueryFailed as failure:
             say(f"[red]query failed:[/red] {failure}")
         else:
@@ -185,7 +205,7 @@ def run(server: LocalAws, *, keep: bool) -> None:
         central.set_repair(enabled=True)
         central.crawl()
         central.wait_for_repair()
-        result = central.run_query("SELECT count(*) FROM aws_instanceinformation")
+        result = central.run_query(COUNT)
         say(f"[green]repaired:[/green] the same query counts {result.rows[0][0]} nodes")
 
     with step("Running every saved query of the workgroup"):
@@ -193,9 +213,9 @@ def run(server: LocalAws, *, keep: bool) -> None:
         results = {name: central.run_saved_query(query) for name, query in queries.items()}
         say(f"{len(results)} queries, {sum(len(result.rows) for result in results.values())} rows")
     console.print()
-    for name, result in results.items():
-        if name != SUMMARY_QUERY:
-            print_result(name, queries[name].get("Description", ""), result)
+    for name in QUERIES_SHOWN:
+        print_result(name, queries[name].get("Description", ""), results[name])
+    print_counts(queries, results)
     print_summary(results[SUMMARY_QUERY])
     console.print()
 
