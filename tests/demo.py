@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,27 +72,40 @@ def say(text: str) -> None:
     console.print(f"    {text}", soft_wrap=True)
 
 
+def operator_env(server: LocalAws) -> dict[str, str]:
+    """The AWS_* variables of an operator's shell: no credentials but those of a profile for each account they act for.
+
+    The profiles' file lies beside the server's log and goes with it.
+    """
+    config = server.log_path.parent / "aws-config"
+    profiles = (("central", CENTRAL_ACCOUNT), ("management", MANAGEMENT_ACCOUNT))
+    config.write_text(
+        "\n".join(
+            f"[profile {name}]\naws_access_key_id = {account}\naws_secret_access_key = test\n"
+            for name, account in profiles
+        )
+    )
+    env = server.env(region=HOME_REGION) | {"AWS_CONFIG_FILE": str(config)}
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    return env
+
+
 def run_script(server: LocalAws, script: str, *arguments: str) -> None:
-    """Runs one of the operators' scripts with a profile for each account, and prints what it prints."""
-    with tempfile.NamedTemporaryFile("w", prefix="aws-config-") as profiles:
-        for name, account in (("central", CENTRAL_ACCOUNT), ("management", MANAGEMENT_ACCOUNT)):
-            profiles.write(f"[profile {name}]\naws_access_key_id = {account}\naws_secret_access_key = test\n")
-        profiles.flush()
-        env = server.process_env(region=HOME_REGION) | {"AWS_CONFIG_FILE": profiles.name}
-        del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
-        # Without a server, should this be killed, nothing goes on for long.
-        env["AWS_MAX_ATTEMPTS"] = "2"
-        # The pinned AWS CLI and SAM CLI first, whatever else this machine has.
-        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-        console.print(f"[bold]$ scripts/{script} {' '.join(arguments)}[/bold]", soft_wrap=True, highlight=False)
-        command = [str(ROOT / "scripts" / script), *arguments]
-        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
-            try:
-                for line in running.stdout or ():
-                    console.print(f"    {line.rstrip()}", soft_wrap=True, markup=False)
-            except BaseException:
-                running.terminate()
-                raise
+    """Runs one of the operators' scripts as an operator, and prints what it prints."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | operator_env(server)
+    # Without a server, should this be killed, nothing goes on for long.
+    env["AWS_MAX_ATTEMPTS"] = "2"
+    # The pinned AWS CLI and SAM CLI first, whatever else this machine has.
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    console.print(f"[bold]$ scripts/{script} {' '.join(arguments)}[/bold]", soft_wrap=True, highlight=False)
+    command = [str(ROOT / "scripts" / script), *arguments]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        try:
+            for line in running.stdout or ():
+                console.print(f"    {line.rstrip()}", soft_wrap=True, markup=False)
+        except BaseException:
+            running.terminate()
+            raise
     if running.returncode != 0:
         raise RuntimeError(f"scripts/{script} ended with exit status {running.returncode}")
 
@@ -224,7 +236,7 @@ def run(server: LocalAws, *, keep: bool) -> None:
         return
 
     with step("Checking the whole"):
-        run_script(server, "verify", *regions, *profiles, "--accounts", ",".join(MEMBER_ACCOUNTS))
+        run_script(server, "verify", *regions, *profiles)
 
     with step("Removing everything"):
         buckets = [central.sync_bucket, central.results_bucket]
@@ -237,13 +249,14 @@ def run(server: LocalAws, *, keep: bool) -> None:
 
 
 def print_how_to_use(server: LocalAws) -> None:
-    """Prints the environment that takes the AWS CLI to the local AWS, and how to end it."""
+    """Prints the environment that takes the AWS CLI and the scripts to the local AWS, and how to end it."""
     console.print("[bold]The local AWS is still running.[/bold] Use it from any shell:\n")
-    for name, value in server.env(CENTRAL_ACCOUNT, HOME_REGION).items():
+    console.print("  unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE")
+    for name, value in operator_env(server).items():
         console.print(f"  export {name}={value}", soft_wrap=True)
-    console.print("\n  aws athena list-named-queries --work-group patch-workgroup")
-    console.print(f"\nAnother account is another AWS_ACCESS_KEY_ID ({', '.join(MEMBER_ACCOUNTS)}).")
-    console.print(f"End it with: kill {server.pid}")
+    console.print("\n  aws athena list-named-queries --work-group patch-workgroup --profile central")
+    console.print("\nThe commands of README.md work there as they stand.")
+    console.print(f"\nEnd it with: kill {server.pid}")
 
 
 def main() -> int:

@@ -103,7 +103,17 @@ def test_keep_leaves_it_running_and_says_how_to_use_and_end_it() -> None:
     assert end, output
     try:
         assert answers(port_in(output))
-        assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port_in(output)}" in output
+        told = output[output.index("The local AWS is still running.") :].splitlines()
+        variables = [line for line in told if line.startswith(("  unset ", "  export "))]
+        assert f"  export AWS_ENDPOINT_URL=http://127.0.0.1:{port_in(output)}" in variables
+        # As the README has it, in a shell with these variables.
+        readme = (ROOT / "README.md").read_text().replace("\\\n", " ").splitlines()
+        (verify,) = [line for line in readme if line.startswith("scripts/verify --")]
+        done = subprocess.run(
+            ["bash", "-c", "\n".join([*variables, verify])], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.rstrip().endswith("all is well")
     finally:
         os.kill(int(end[1]), signal.SIGTERM)
     wait_for(lambda: not answers(port_in(output)), 10, "the local AWS still answers")
