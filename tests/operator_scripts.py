@@ -6,9 +6,11 @@ profiles: one for each account of the test organization.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +27,11 @@ PROFILES = {
 }
 TIMEOUT_SECONDS = 300
 
-# Passes its arguments on to the real tool after it has written them down.
+# Passes its arguments on to the real tool after it has written them down, unless a test has it answer otherwise.
 _RECORDER = """#!/bin/sh
 [ "$1" = --version ] || printf '%s ' "$@" | tr '\\n' ' ' >>"{record}"
 [ "$1" = --version ] || echo >>"{record}"
+[ ! -f "{record}.answers" ] || . "{record}.answers"
 exec "{tool}" "$@"
 """
 
@@ -87,6 +90,20 @@ class Checkout:
         made["AWS_CONFIG_FILE"] = str(self.folder / "aws-config")
         made["__SAM_CLI_APP_DIR"] = str(self.folder / "sam-cli")
         return made | dict(env or {})
+
+    @contextmanager
+    def answering(self, pattern: str, answer: str) -> Iterator[None]:
+        """Has the AWS CLI, where its arguments are like a pattern of the shell, do as some lines of shell say."""
+        answers = self.folder / "aws.calls.answers"
+        answers.write_text(f'case "$*" in\n{pattern})\n{answer}\n;;\nesac\n')
+        try:
+            yield
+        finally:
+            answers.unlink()
+
+    def refusing(self, pattern: str, text: str) -> AbstractContextManager[None]:
+        """Has the AWS CLI fail with a text, where its arguments are like a pattern of the shell."""
+        return self.answering(pattern, f"echo {shlex.quote(text)} >&2; exit 254")
 
     def run(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> Run:
         """Runs a script to its end; what it called is in `calls` afterwards."""

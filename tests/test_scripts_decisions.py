@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -56,6 +57,7 @@ class Facts:
             "member_role": "",
             "management_account": MANAGEMENT,
             "accounts_from": "organization",
+            "tables": "13",
         }
     )
     accounts: list[str] = field(default_factory=lambda: [MANAGEMENT, FIRST, SECOND])
@@ -66,6 +68,7 @@ class Facts:
         default_factory=lambda: [(kind, account, "us-east-1", ago(1)) for account in (FIRST, SECOND) for kind in TYPES]
     )
     syncs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    below: list[str] = field(default_factory=list)
     crawler: dict[str, Any] = field(default_factory=lambda: {"Name": "crawler", "State": "READY", "LastCrawl": CRAWL})
     queries: list[tuple[str, str, str]] = field(default_factory=lambda: [("Query", "SUCCEEDED", "None")])
 
@@ -80,6 +83,7 @@ class Facts:
             "accounts": [f"{account}\tname of {account}" for account in self.accounts],
             "objects": [f"{kind}\t{account}\t{region}\t3\t{newest}" for kind, account, region, newest in self.objects],
             "syncs": [f"{account}\tus-east-1\t{status}\t{text}" for account, (status, text) in self.syncs.items()],
+            "below": self.below,
             "queries": ["\t".join(query) for query in self.queries],
             "crawler.json": [json.dumps(self.crawler)],
         }
@@ -171,6 +175,20 @@ def with_a_crawler_that_never_ran(facts: Facts) -> None:
     del facts.crawler["LastCrawl"]
 
 
+def with_a_crawler_that_runs_for_the_first_time(facts: Facts) -> None:
+    del facts.crawler["LastCrawl"]
+    facts.crawler["State"] = "RUNNING"
+
+
+def without_tables(facts: Facts) -> None:
+    facts.settings["tables"] = "0"
+    facts.queries = []
+
+
+def with_an_outdated_instance(facts: Facts) -> None:
+    facts.instances = {FIRST: ("OUTDATED", "None"), SECOND: ("SUCCEEDED", "None")}
+
+
 def with_a_failed_crawl(facts: Facts) -> None:
     facts.crawler["LastCrawl"] = {**CRAWL, "Status": "FAILED", "ErrorMessage": "denied", "LogGroup": "group"}
 
@@ -198,6 +216,13 @@ def with_a_failed_query(facts: Facts) -> None:
         (without_accounts, "there is no account to look at: nothing has arrived", None),
         (with_a_stack_that_was_rolled_back, "the stack patch-reporting is UPDATE_ROLLBACK_COMPLETE", None),
         (with_a_crawler_that_never_ran, "the crawler crawler has never run", None),
+        (with_a_crawler_that_runs_for_the_first_time, "the crawler crawler is running for the first time", None),
+        (without_tables, "the database has no table, so no query can run", None),
+        (
+            with_an_outdated_instance,
+            f"{FIRST} us-east-1: stack instance OUTDATED: a change of the StackSet has not reached it",
+            None,
+        ),
         (with_a_failed_crawl, "the last crawl of crawler FAILED: denied (log: group", None),
         (with_a_failed_query, "query Other FAILED: TABLE_NOT_FOUND: line 1:15", None),
     ],
@@ -252,6 +277,160 @@ def test_what_nodes_do_not_report_is_named_where_it_is_missing(
     assert [each["what"] for each in document["turn_on"]] == turned_on
     assert status == (1 if turned_on else 0)
     assert all(each["where"] == [f"{FIRST} us-east-1"] for each in document["turn_on"])
+
+
+def with_the_first_outside(facts: Facts) -> None:
+    """Its account is active, and not below the units."""
+    facts.below = [SECOND]
+    facts.without(FIRST)
+    facts.instances = {SECOND: ("SUCCEEDED", "None")}
+
+
+def test_accounts_outside_of_the_units_are_named_and_no_problem(tmp_path: Path) -> None:
+    facts = Facts()
+    with_the_first_outside(facts)
+    status, document = facts.judged(tmp_path)
+    assert (status, document["problems"], document["accounts_outside"]) == (0, [], [FIRST])
+    assert {each["account"] for each in document["members"]} == {SECOND, MANAGEMENT}
+    assert f"accounts outside of the StackSet's units, which ship nothing: 1 ({FIRST})" in document["notes"]
+
+
+def test_files_from_outside_of_the_units_are_judged_as_all_others(tmp_path: Path) -> None:
+    facts = Facts()
+    with_the_first_outside(facts)
+    facts.objects += [(kind, FIRST, "us-east-1", ago(100)) for kind in TYPES]
+    status, document = facts.judged(tmp_path)
+    assert (status, document["accounts_outside"]) == (1, [])
+    assert document["problems"] == [f"{FIRST} us-east-1: the newest file is 4 d old"]
+
+
+def test_accounts_that_the_operator_names_are_to_ship_wherever_they_are(tmp_path: Path) -> None:
+    facts = Facts()
+    with_the_first_outside(facts)
+    facts.accounts = [FIRST]
+    facts.settings["accounts_from"] = "--accounts"
+    _, document = facts.judged(tmp_path)
+    assert document["problems"] == [f"{FIRST} us-east-1: no stack instance, and nothing has arrived"]
+
+
+def test_the_table_is_short_and_the_reasons_stand_below_it(tmp_path: Path) -> None:
+    facts = Facts()
+    facts.instances = {FIRST: ("FAILED", "no code: " + "x" * 200), SECOND: ("SUCCEEDED", "None")}
+    facts.without(SECOND, "AWS:PatchSummary", "AWS:ComplianceSummary")
+    facts.judged(tmp_path)
+    done = program("verify.py", "report", str(tmp_path))
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert rows[FIRST].endswith("  stack instance FAILED")
+    assert "  2, no AWS:ComplianceSummary, no AWS:PatchSummary  " in rows[SECOND]
+    assert f"problem: {FIRST} us-east-1: stack instance FAILED: no code: xxx" in done.stdout
+    assert done.stdout.rstrip().endswith("2 problems")
+
+
+# --- teardown
+
+
+def still_shipping(
+    folder: Path, objects: list[tuple[str, str, float]], instances: list[str], removed: list[str], gone: str = ""
+) -> list[str]:
+    """Who teardown says may still ship; objects by account, Region and age in hours."""
+    lines = [f"AWS:Tag\t{account}\t{region}\t1\t{ago(hours)}" for account, region, hours in objects]
+    for name, content in (("objects", lines), ("instances", instances), ("removed", removed)):
+        (folder / name).write_text("".join(f"{line}\n" for line in content))
+    done = program("teardown.py", *(str(folder / name) for name in ("objects", "instances", "removed")), gone)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+HOME = "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("objects", "instances", "removed", "gone", "expected"),
+    [
+        pytest.param([(FIRST, HOME, 1)], [f"{FIRST}\t{HOME}\tSUCCEEDED"], [], "", [], id="it has an instance"),
+        pytest.param(
+            [(FIRST, HOME, 2), (FIRST, HOME, 24 * 90)],
+            [f"{FIRST}\teu-west-1\tSUCCEEDED"],
+            [],
+            "",
+            [f"{FIRST}\t{HOME}\t2 h"],
+            id="its instance is in another Region",
+        ),
+        pytest.param(
+            [(FIRST, HOME, 24 * 90)], [], [], "", [f"{FIRST}\t{HOME}\t90 d"], id="nothing has come for three months"
+        ),
+        pytest.param([(FIRST, "-", 24 * 90)], [], [], "", [f"{FIRST}\t-\t90 d"], id="only SSM's test has come"),
+        pytest.param(
+            [(FIRST, "-", 1)], [f"{FIRST}\teu-west-1\tSUCCEEDED"], [], "", [], id="SSM's test of one with an instance"
+        ),
+        pytest.param(
+            [(FIRST, "-", 2), (FIRST, HOME, 3)],
+            [],
+            [],
+            "",
+            [f"{FIRST}\t{HOME}\t3 h"],
+            id="named once, by its Region",
+        ),
+        pytest.param([(FIRST, HOME, 1)], [], [f"{FIRST}\t{HOME}\tFalse"], "", [], id="StackSets has removed it"),
+        pytest.param(
+            [(FIRST, HOME, 3)],
+            [],
+            [f"{FIRST}\t{HOME}\tTrue", f"{FIRST}\t{HOME}\tFalse"],
+            "",
+            [f"{FIRST}\t{HOME}\t3 h"],
+            id="StackSets has let go of it, and its stack is there",
+        ),
+        pytest.param(
+            [(FIRST, HOME, 3)], [], [f"{FIRST}\t{HOME}\tNone"], "", [f"{FIRST}\t{HOME}\t3 h"], id="nobody says which"
+        ),
+        pytest.param(
+            [(FIRST, HOME, 3), (SECOND, HOME, 3)],
+            [],
+            [],
+            f"{FIRST},{MANAGEMENT}",
+            [f"{SECOND}\t{HOME}\t3 h"],
+            id="vouched",
+        ),
+    ],
+)
+def test_whoever_may_still_ship_is_named_however_old_the_files_are(
+    tmp_path: Path,
+    objects: list[tuple[str, str, float]],
+    instances: list[str],
+    removed: list[str],
+    gone: str,
+    expected: list[str],
+) -> None:
+    assert still_shipping(tmp_path, objects, instances, removed, gone) == expected
+
+
+# --- the packages
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "expected"),
+    [
+        (b"\x7fELF" + bytes(14) + b"\x3e\x00", "x86_64"),
+        (b"\x7fELF" + bytes(14) + b"\xb7\x00", "arm64"),
+        (b"\x7fELF" + bytes(14) + b"\xf3\x00", "machine 243"),
+        (b"\xcf\xfa\xed\xfe" + bytes(16), "something else than Linux"),
+    ],
+)
+def test_the_processor_of_a_package_is_the_executables(tmp_path: Path, bootstrap: bytes, expected: str) -> None:
+    """https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html: e_machine is 62 and 183."""
+    package = tmp_path / "bootstrap.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("bootstrap", bootstrap)
+    assert program("package.py", str(package)).stdout.strip() == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip"])
+def test_what_is_no_package_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bootstrap.zip").write_bytes(content)
+    done = program("package.py", str(tmp_path / "bootstrap.zip"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "bootstrap.zip: " in done.stderr
 
 
 # --- deploy-members
@@ -429,3 +608,22 @@ def test_only_what_is_missing_or_has_failed_is_worked_on(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == expected
+
+
+def test_what_is_beyond_retry_is_grouped_so_that_no_other_instance_is_meant(tmp_path: Path) -> None:
+    lines = [
+        *GOOD[1:],
+        f"{FIRST}\tus-east-1\tINOPERABLE",
+        f"{MANAGEMENT}\tus-east-1\tINOPERABLE",
+        f"{MANAGEMENT}\teu-west-1\tSKIPPED_SUSPENDED_ACCOUNT",
+        f"{MANAGEMENT}\tus-west-2\tFAILED",
+    ]
+    (tmp_path / "instances").write_text("\n".join(lines))
+    done = program("stack_set.py", "stuck", str(tmp_path / "instances"))
+    assert done.stdout.splitlines() == [f"eu-west-1\t{MANAGEMENT}", f"us-east-1\t{FIRST},{MANAGEMENT}"]
+
+
+@pytest.mark.parametrize(("described", "expected"), [("", []), (stack_set(), ["us-east-1", "eu-west-1"])])
+def test_the_regions_that_the_stack_set_has_are_listed(tmp_path: Path, described: str, expected: list[str]) -> None:
+    (tmp_path / "set").write_text(described)
+    assert program("stack_set.py", "list", str(tmp_path / "set"), "Regions").stdout.split() == expected

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import jmespath
 import pytest
 
 from local_aws.server import LocalAws
@@ -32,12 +33,14 @@ WRONG = [
     ("deploy-members", ["--regions", "us-east-1 eu-west-1", "--ou", "r-a1b2"], "not 'us-east-1 eu-west-1'"),
     ("deploy-members", ["--regions", "us-east-1", "--ou", "Workloads"], "not 'Workloads'"),
     ("deploy-members", ["--regions", "us-east-1", "--account", "1234"], "12 digits"),
+    ("deploy-members", ["--regions", "us-east-1", "--ou", ",".join(f"ou-a1b2-{n:08}" for n in range(51))], "most 50"),
     ("deploy-members", [*VALID["deploy-members"], "--max-concurrent-percentage", "0"], "at least 1"),
     ("deploy-members", [*VALID["deploy-members"], "--failure-tolerance-percentage", "101"], "'101' is no percentage"),
     ("deploy-members", [*VALID["deploy-members"], "--parameter", "CodeS3Key=k"], "set by scripts/build"),
     ("verify", [], "--regions takes"),
     ("verify", [*VALID["verify"], "--max-age-hours", "soon"], "not 'soon'"),
     ("teardown", ["--regions", "everywhere"], "not 'everywhere'"),
+    ("teardown", ["--members-are-gone", "1234"], "12 digits"),
 ]
 # bash 3.2, which macOS has, does not know these, or takes an empty array for an unset variable.
 NEWER_THAN_BASH_3_2 = {
@@ -116,7 +119,21 @@ def test_an_aws_cli_that_ignores_the_endpoint_is_refused_in_one_line(
     # Nothing else on the PATH may help out.
     tools = unreachable.folder / "tools"
     tools.mkdir()
-    for tool in ("awk", "basename", "bash", "cat", "cut", "dirname", "grep", "mkdir", "mktemp", "python3", "rm", "tr"):
+    for tool in (
+        "awk",
+        "basename",
+        "bash",
+        "cat",
+        "cut",
+        "dirname",
+        "grep",
+        "mkdir",
+        "mktemp",
+        "python3",
+        "rm",
+        "tr",
+        "wc",
+    ):
         (tools / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool}"))
     run = unreachable.run(script, *VALID[script], env={"PATH": f"{unreachable.folder / 'bin'}:{tools}"})
     assert run.status == 1, run.all
@@ -138,7 +155,7 @@ def test_an_unusable_aws_cli_on_the_path_gives_way_to_the_one_of_setup(unreachab
 
 
 @pytest.mark.parametrize(
-    "script", [*SCRIPTS, *(f"lib/{path.name}" for path in (ROOT / "scripts" / "lib").glob("*.sh"))]
+    "script", [*SCRIPTS, "demo", *(f"lib/{path.name}" for path in (ROOT / "scripts" / "lib").glob("*.sh"))]
 )
 def test_scripts_keep_to_the_bash_of_macos(script: str) -> None:
     text = (ROOT / "scripts" / script).read_text()
@@ -157,6 +174,76 @@ def test_no_script_leaves_a_temporary_file_behind(unreachable: Checkout, tmp_pat
         unreachable.run(script, *VALID[script], "--central-profile", "nobody", env={"TMPDIR": str(scratch)})
         unreachable.run(script, "-h", env={"TMPDIR": str(scratch)})
     assert list(scratch.iterdir()) == []
+
+
+def test_the_demo_says_at_once_that_the_functions_cannot_run_here(tmp_path: Path) -> None:
+    (tmp_path / "uname").write_text("#!/bin/sh\necho Darwin arm64\n")
+    (tmp_path / "uname").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run([ROOT / "scripts" / "demo"], env=env, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("needs Linux on x86_64, where the functions can run; this is Darwin arm64")
+
+
+def in_bash(code: str, *arguments: str) -> str:
+    """What some lines of shell print that use the scripts' common part."""
+    source = f'source "{ROOT}/scripts/lib/aws.sh"\nset -euo pipefail\n{code}'
+    command = ["bash", "-c", source, "scripts/some-script", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+@pytest.mark.parametrize("width", [80, 20, 3])
+def test_progress_on_a_terminal_never_takes_more_than_one_row(width: int) -> None:
+    code = f'interactive=1\nterminal_width() {{ echo {width}; }}\nprogress "$1"'
+    printed = in_bash(code, "all: 120 of 400 done, 2 failed, us-east-1 3/100, eu-west-1 4/100, " * 3)
+    assert len(printed.split("\033[K")[1]) <= max(width - 1, 4)
+
+
+def code_names(stack: str, region: str) -> tuple[str, str]:
+    """The names of the code stack and, less the Region, of the code bucket."""
+    code = 'name_code "$1" "$2" 111122223333\necho "$code_stack" "$code_prefix"'
+    code_stack, prefix = in_bash(code, stack, region).split()
+    return code_stack, prefix
+
+
+def test_each_central_stack_has_code_of_its_own_under_names_that_aws_takes() -> None:
+    """Also stacks of one name in two Regions, of names that differ in case, and of long names that begin alike."""
+    centrals = [
+        ("patch-reporting", "us-east-1"),
+        ("patch-reporting", "eu-west-1"),
+        ("Patch-Reporting", "us-east-1"),
+        ("P" * 128, "us-east-1"),
+        ("P" * 127 + "q", "us-east-1"),
+        ("nineteen-characters-and-more", "us-east-1"),
+    ]
+    names = [code_names(*central) for central in centrals]
+    for part in zip(*names, strict=True):
+        assert len(set(part)) == len(centrals)
+    for stack, prefix in names:
+        assert re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", stack)
+        # The longest name of a Region has 15 characters.
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", f"{prefix}-us-isof-south-1")
+        assert len(prefix) <= 47, "the parameter's limit"
+
+
+@pytest.mark.parametrize(
+    ("status", "detailed", "told"),
+    [
+        ("CURRENT", "SUCCEEDED", "SUCCEEDED"),
+        ("OUTDATED", "SUCCEEDED", "OUTDATED"),
+        ("OUTDATED", "FAILED", "FAILED"),
+        ("OUTDATED", "PENDING", "PENDING"),
+        ("INOPERABLE", "INOPERABLE", "INOPERABLE"),
+        ("CURRENT", None, "CURRENT"),
+    ],
+)
+def test_an_instance_that_a_change_has_passed_by_is_outdated(status: str, detailed: str | None, told: str) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackInstanceSummary.html"""
+    instance = {"Account": "111122223333", "Region": "us-east-1", "Status": status}
+    instance |= {"StackInstanceStatus": {"DetailedStatus": detailed}} if detailed else {}
+    code = 'stackset() { printf "%s" "${@: -1}"; }\ncall_as=SELF\nlist_instances set /dev/null\necho "$answer"'
+    assert jmespath.search(in_bash(code).strip(), {"Summaries": [instance]})[0][2] == told
 
 
 def test_bash_itself_finds_no_mistake() -> None:

@@ -206,11 +206,22 @@ pause() {
   pause_seconds=$(awk -v s="$pause_seconds" 'BEGIN { s *= 1.6; print (s > 10 ? 10 : s) }')
 }
 
-# Progress: one line that is rewritten on a terminal; elsewhere a line at each change, at most one in 15 seconds.
+# The columns of the terminal, as it is now.
+terminal_width() {
+  local size
+  size=$(stty size 2>/dev/null </dev/tty) || size=
+  [[ "$size" =~ ^[0-9]+\ [1-9][0-9]*$ ]] || size="24 80"
+  echo "${size#* }"
+}
+
+# Progress: one line that is rewritten on a terminal, cut to it since only one row can be rewritten; elsewhere a line at
+# each change, at most one in 15 seconds.
 progress_shown='' progress_at=-15
 progress() { # TEXT
+  local room
   if [[ -n "$interactive" ]]; then
-    printf '\r\033[K    %s' "$1"
+    room=$(($(terminal_width) - 5))
+    printf '\r\033[K    %s' "${1:0:$((room > 0 ? room : 0))}"
   elif [[ "$1" != "$progress_shown" ]] && ((SECONDS - progress_at >= 15)); then
     say "$1"
     progress_shown=$1 progress_at=$SECONDS
@@ -258,14 +269,22 @@ read_stack() { # REGION NAME
     "[Stacks[0].[['status', StackStatus, StackId]], Stacks[0].Outputs[].['output', OutputKey, OutputValue], Stacks[0].Parameters[].['parameter', ParameterKey, ParameterValue]][]"; then
     stack_status=$(awk -F '\t' '$1 == "status" { print $2 }' "$work/answer")
     stack_id=$(awk -F '\t' '$1 == "status" { print $3 }' "$work/answer")
-  elif [[ "$refusal" != *"does not exist"* ]]; then
+  elif [[ "$refusal" == *"does not exist"* ]]; then
+    : >"$work/answer"
+  else
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/CommonErrors.html: what a Region says to the
+    # credentials of an account that has not enabled it.
+    case "$code" in
+      InvalidClientTokenId | UnrecognizedClientException) fail "the Region $1 is not enabled in account ${central_account:-$account}: $refusal" ;;
+    esac
     fail "can't read the stack $2 in $1: $refusal"
   fi
 }
 
-# The value of an output or a parameter of the stack that was read last; empty if it has none of that name.
-output() { awk -F '\t' -v name="$1" '$1 == "output" && $2 == name { print $3 }' "$work/stack"; }
-parameter() { awk -F '\t' -v name="$1" '$1 == "parameter" && $2 == name { print $3 }' "$work/stack"; }
+# The value of an output or a parameter of the central stack, or of the stack that a file tells of; empty if it has none
+# of that name.
+output() { awk -F '\t' -v name="$1" '$1 == "output" && $2 == name { print $3 }' "${2:-$work/stack}"; }
+parameter() { awk -F '\t' -v name="$1" '$1 == "parameter" && $2 == name { print $3 }' "${2:-$work/stack}"; }
 
 # Refuses to touch a stack that CloudFormation would refuse to.
 check_stack_is_at_rest() { # REGION NAME
@@ -280,6 +299,12 @@ check_stack_is_at_rest() { # REGION NAME
         as_typed "$central_profile" "$1" cloudformation continue-update-rollback --stack-name "$2")"
       ;;
   esac
+}
+
+# Refuses a stack that is something else. A creation that failed has no outputs; the recipe's stack has no such parameter.
+check_is_central_stack() { # NAME
+  [[ -n "$(output ResourceDataSyncBucketName)" || -n "$(parameter ResourceDataSyncPrefix)" ]] ||
+    fail "$1 in $central_region is no central stack: it has neither the output ResourceDataSyncBucketName nor the parameter ResourceDataSyncPrefix"
 }
 
 # The stack's newest event, to tell later which events are new.
@@ -341,22 +366,24 @@ read_central_stack() { # NAME
 # StackSet
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Finds out as whom the caller `stackset` may use service-managed StackSets: sets call_as and, where it may be known,
-# management_account. Ends with one line if it may not, unless asked to return 1 (`--quietly`).
+# Finds out as whom the caller `stackset` may use service-managed StackSets: sets call_as and, where they may be known,
+# management_account and stackset_organization. Ends with one line if it may not, unless asked to return 1 (`--quietly`).
 find_call_as() { # [--quietly]
   local quietly=${1:-}
   if [[ -z "$quietly" ]] || attempt stackset sts get-caller-identity; then identify stackset; else return 1; fi
-  stackset_account=$account stackset_arn=$arn management_account='' call_as=''
-  if attempt stackset organizations describe-organization --query Organization.MasterAccountId --output text; then
-    management_account=$answer
+  stackset_account=$account stackset_arn=$arn management_account='' stackset_organization='' call_as=DELEGATED_ADMIN
+  if attempt stackset organizations describe-organization --output text \
+    --query 'Organization.[Id, MasterAccountId]'; then
+    stackset_organization=${answer%%$'\t'*} management_account=${answer#*$'\t'}
+    [[ "$stackset_account" != "$management_account" ]] || call_as=SELF
+  elif [[ -n "$quietly" ]] && ! is_denied; then
+    return 1
   elif [[ "$code" == AWSOrganizationsNotInUseException ]]; then
-    [[ -z "$quietly" ]] || return 1
     fail "account $stackset_account belongs to no organization: name the management account or a delegated administrator with --stackset-profile"
-  fi
-  if [[ "$stackset_account" == "$management_account" ]]; then
-    call_as=SELF
+  elif is_denied; then
+    note "account $stackset_account may not ask for its organization, so it is taken for a delegated administrator: $refusal"
   else
-    call_as=DELEGATED_ADMIN
+    fail "can't ask for the organization of account $stackset_account: $refusal"
   fi
   if ! attempt stackset cloudformation describe-organizations-access --call-as "$call_as" --query Status --output text; then
     [[ -z "$quietly" ]] || return 1
@@ -371,6 +398,35 @@ find_call_as() { # [--quietly]
     [[ -z "$quietly" ]] || return 1
     fail "$(not_for_stack_sets)"
   fi
+}
+
+# Refuses a StackSet's account that belongs to another organization than the central stack serves.
+check_organization() { # CENTRAL-STACK
+  local served
+  served=$(parameter OrganizationId)
+  [[ -z "$stackset_organization" || -z "$served" || "$stackset_organization" == "$served" ]] ||
+    fail "account $stackset_account (--stackset-profile) belongs to the organization $stackset_organization, but the stack $1 serves $served"
+}
+
+# Appends the active accounts of a unit, or of the whole organization, to a file. Delegated administrators may ask for
+# that too, unless a policy says otherwise; then it returns 1.
+accounts_below() { # UNIT FILE
+  local below units_below
+  if [[ "$1" == r-* ]]; then
+    attempt stackset organizations list-accounts --output text \
+      --query "Accounts[?(State || Status)=='ACTIVE'].[Id]" || return 1
+    grep -E '^[0-9]' "$work/answer" >>"$2" || true
+    return 0
+  fi
+  attempt stackset organizations list-accounts-for-parent --parent-id "$1" --output text \
+    --query "Accounts[?(State || Status)=='ACTIVE'].[Id]" || return 1
+  grep -E '^[0-9]' "$work/answer" >>"$2" || true
+  attempt stackset organizations list-organizational-units-for-parent --parent-id "$1" --output text \
+    --query 'OrganizationalUnits[].[Id]' || return 1
+  units_below=$(grep '^ou-' "$work/answer" || true)
+  for below in $units_below; do
+    accounts_below "$below" "$2" || return 1
+  done
 }
 
 not_for_stack_sets() {
@@ -391,11 +447,12 @@ read_stack_set() { # NAME FILE
   return 1
 }
 
-# Writes the StackSet's instances into a file, a line each: account, Region, status, OU, reason.
+# Writes the StackSet's instances into a file, a line each: account, Region, status, OU, reason. The detailed status tells
+# how the last operation went there; that a later change of the StackSet has passed an instance by, the other one tells.
 list_instances() { # NAME FILE
   must "can't list the stack instances" stackset cloudformation list-stack-instances --stack-set-name "$1" \
     --call-as "$call_as" --output text --query \
-    'Summaries[].[Account, Region, StackInstanceStatus.DetailedStatus || Status, OrganizationalUnitId, StatusReason]'
+    "Summaries[].[Account, Region, (Status=='OUTDATED' && StackInstanceStatus.DetailedStatus=='SUCCEEDED' && Status) || StackInstanceStatus.DetailedStatus || Status, OrganizationalUnitId, StatusReason]"
   grep -E '^[0-9]{12}' "$work/answer" >"$2" || true
 }
 
@@ -419,9 +476,9 @@ wait_for_other_operations() { # NAME
   progress_end
 }
 
-# Waits for an operation, shows how far it is by Region, and sets operation_status.
+# Waits for an operation, shows how far it is, in all and in the Regions that are not done, and sets operation_status.
 wait_for_operation() { # NAME OPERATION-ID
-  local by_region
+  local regions open
   while :; do
     must "can't read the operation $2" stackset cloudformation describe-stack-set-operation --stack-set-name "$1" \
       --operation-id "$2" --call-as "$call_as" --output text \
@@ -430,26 +487,32 @@ wait_for_operation() { # NAME OPERATION-ID
     must "can't read the operation $2" stackset cloudformation list-stack-set-operation-results \
       --stack-set-name "$1" --operation-id "$2" --call-as "$call_as" --output text \
       --query 'Summaries[].[Region, Status]'
-    by_region=$(awk '
+    # A line for each Region, and one for all that is open.
+    awk '
       NF == 2 {
         if (!($1 in all)) order[++n] = $1
         all[$1]++
-        if ($2 == "SUCCEEDED") done[$1]++
-        if ($2 == "FAILED" || $2 == "CANCELLED") failed[$1]++
+        total++
+        if ($2 == "SUCCEEDED") { done[$1]++; good++ }
+        if ($2 == "FAILED" || $2 == "CANCELLED") { failed[$1]++; bad++ }
       }
       END {
         for (i = 1; i <= n; i++) {
           r = order[i]
-          printf "%s%s: %d of %d done, %d failed", (i > 1 ? "; " : ""), r, done[r], all[r], failed[r]
+          printf "%s: %d of %d done, %d failed\n", r, done[r], all[r], failed[r]
+          if (done[r] + failed[r] < all[r]) open = open ", " r " " done[r] + failed[r] "/" all[r]
         }
-      }' "$work/answer")
+        if (n) printf "all: %d of %d done, %d failed%s\n", good, total, bad, open
+      }' "$work/answer" >"$work/regions"
     case "$operation_status" in
       SUCCEEDED | FAILED | STOPPED) break ;;
     esac
-    progress "${by_region:-operation $2 is $operation_status}"
+    open=$(sed -n 's/^all: //p' "$work/regions")
+    progress "${open:-operation $2 is $operation_status}"
     pause
   done
-  progress_end "${by_region:-nothing to do}"
+  regions=$(grep -v '^all: ' "$work/regions" | joined '; ' || true)
+  progress_end "${regions:-nothing to do}"
   [[ "$operation_status" == SUCCEEDED || "$operation_reason" == None || -z "$operation_reason" ]] ||
     say "operation $2 $operation_status: $operation_reason"
 }
@@ -458,8 +521,32 @@ wait_for_operation() { # NAME OPERATION-ID
 # by default one failed account stops the rollout to all the others. SOFT_FAILURE_TOLERANCE keeps the pace whatever
 # tolerance is asked for.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html
-operation_preferences() { # FAILURE-TOLERANCE-% MAX-CONCURRENT-%
-  echo "RegionConcurrencyType=PARALLEL,FailureTolerancePercentage=$1,MaxConcurrentPercentage=$2,ConcurrencyMode=SOFT_FAILURE_TOLERANCE"
+concurrency_mode=,ConcurrencyMode=SOFT_FAILURE_TOLERANCE
+
+# Like `change` of the StackSet's account, for what starts an operation on instances; its id is left in `answer`. AWS CLIs
+# from before November 2023 don't know the concurrency mode: without it StackSets keeps to the default, which never works
+# on more accounts of a Region than may still fail.
+operate() { # WHAT-WAS-DONE FAILURE-TOLERANCE-% MAX-CONCURRENT-% ARGUMENT...
+  local what=$1 preferences="RegionConcurrencyType=PARALLEL,FailureTolerancePercentage=$2,MaxConcurrentPercentage=$3"
+  shift 3
+  set -- "$@" --query OperationId --output text --operation-preferences
+  if [[ -z "$dry_run" && -n "$concurrency_mode" ]]; then
+    ! attempt stackset "$@" "$preferences$concurrency_mode" || return 0
+    [[ "$refusal" == *'Unknown parameter in OperationPreferences: "ConcurrencyMode"'* ]] || fail "$what: $refusal"
+    concurrency_mode=''
+    note "this AWS CLI does not know ConcurrencyMode, so the operation may go slower; a newer one does"
+  fi
+  change "$what" stackset "$stackset_region" "$@" "$preferences$concurrency_mode"
+}
+
+# Prints the command that takes accounts out of the StackSet and leaves their stacks where they are: the only way out for
+# an instance that StackSets can't delete, in a suspended account for one.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackInstanceComprehensiveStatus.html
+way_out() { # NAME UNITS REGIONS ACCOUNTS
+  # shellcheck disable=SC2046 # one argument for each Region
+  as_typed "$stackset_profile" "$stackset_region" cloudformation delete-stack-instances --stack-set-name "$1" \
+    --call-as "$call_as" --retain-stacks --regions $(items "$3") --deployment-targets \
+    "OrganizationalUnitIds=$2,Accounts=$4,AccountFilterType=INTERSECTION"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -515,17 +602,34 @@ collect_types() { # FILE PIDS
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Code buckets: a stack and a bucket in each Region, named after the central stack so that a second central stack in the
-# account has its own.
+# Code
+#
+# A stack and a bucket in each Region. Their names tell whose they are: a central stack of another name, or of the same
+# name in another Region, has others.
 # ---------------------------------------------------------------------------------------------------------------------
 
-code_stack_name() { # CENTRAL-STACK
-  echo "$1-code"
+# Sets code_stack and code_prefix. A bucket's name has at most 63 characters, of lower case, and the longest Region's takes
+# 16 of them with its hyphen; a stack's has at most 128. What is cut off still counts in the hash.
+name_code() { # CENTRAL-STACK CENTRAL-REGION ACCOUNT
+  local hash name
+  hash=$(python3 -c 'import hashlib, sys; print(hashlib.sha256("\n".join(sys.argv[1:]).encode()).hexdigest()[:8])' "$1" "$2")
+  code_stack=${1:0:110}-code-$hash
+  name=$(echo "${1:0:20}" | tr '[:upper:]' '[:lower:]')
+  code_prefix=${name%-}-code-$3-$hash
 }
 
-# A bucket's name has at most 63 characters, of lower case, and the Region's comes after this.
-code_bucket_prefix() { # CENTRAL-STACK ACCOUNT
-  local name
-  name=$(echo "$1" | tr '[:upper:]' '[:lower:]' | cut -c 1-29)
-  echo "${name%-}-code-$2"
+# Reads the code stack of a Region; sets stack_status, empty if there is none. Refuses one that is not ours.
+read_code_stack() { # REGION
+  read_stack "$1" "$code_stack"
+  [[ -z "$stack_status" || "$(parameter CodeBucketPrefix "$work/answer")" == "$code_prefix" ]] ||
+    fail "the stack $code_stack in $1 is no stack of cfn/code-buckets.yaml for $code_prefix"
+}
+
+# Refuses functions that were built for another processor, which would fail at their first call.
+check_package() { # ARCHITECTURE ZIP
+  local built
+  [[ -f "$2" ]] || fail "$2 is missing: run scripts/build, or leave --skip-build out"
+  built=$(python3 scripts/lib/package.py "$2") || fail "$2 can't be read as a function's package; run scripts/build"
+  [[ "$built" == "$1" ]] ||
+    fail "$2 was built for $built, not for $1: run scripts/build --arch $1, or leave --skip-build out"
 }

@@ -1,10 +1,14 @@
-"""What deploy-members decides about its StackSet: JSON from AWS and lists in, the next request out. It calls nothing.
+"""What the scripts decide about the StackSet: JSON from AWS and lists in, the next request out. It calls nothing.
 
 stack_set.py settings TEMPLATE STACK-SET-JSON NAME=VALUE...
     Prints the parameters that the StackSet shall have, as JSON for --parameters; nothing if it is as it shall be. The
     file is empty if there is no StackSet yet.
     stack_set.py parameter STACK-SET-JSON NAME
         Prints the value that the StackSet has for a parameter; nothing if it has none or the file is empty.
+    stack_set.py list STACK-SET-JSON NAME
+        Prints what the StackSet has of `OrganizationalUnitIds` or `Regions`, a line each.
+    stack_set.py stuck INSTANCES
+        Prints a line each for the instances that StackSets neither updates nor deletes any more: Regions, accounts.
     stack_set.py work STACK-SET-JSON INSTANCES ACCOUNTS UNITS REGIONS FILTER
         Prints a line each for what is left to do: `create` or `retry`, the Regions, the accounts (`-`: all of the
         units). INSTANCES is a file of lines as list_instances writes them; ACCOUNTS a file of account ids, empty if it
@@ -25,7 +29,7 @@ SETTINGS = {
     "ManagedExecution": {"Active": True},
 }
 
-# Nothing but the deletion of the instance helps these: https://docs.aws.amazon.com/AWSCloudFormation/latest/
+# Nothing but taking the instance out of the StackSet helps these: https://docs.aws.amazon.com/AWSCloudFormation/latest/
 # APIReference/API_StackInstanceComprehensiveStatus.html
 BEYOND_RETRY = {"INOPERABLE", "SKIPPED_SUSPENDED_ACCOUNT"}
 
@@ -97,19 +101,24 @@ def work(
     todo: list[tuple[str, list[str], list[str]]] = []
     if unserved:
         todo.append(("create", unserved, only))
-    by_accounts: dict[tuple[str, ...], list[str]] = {}
-    for region in regions:
-        failed = sorted(
-            account
-            for (account, where), state in status.items()
-            if where == region
-            and state not in {"SUCCEEDED", "CURRENT"} | BEYOND_RETRY
-            and (account in only or not only if accounts is None else account in accounts)
-        )
-        if failed:
-            by_accounts.setdefault(tuple(failed), []).append(region)
-    todo += [("retry", where, list(failed)) for failed, where in by_accounts.items()]
+    failed = [
+        (account, region)
+        for (account, region), state in status.items()
+        if region in regions
+        and state not in {"SUCCEEDED", "CURRENT"} | BEYOND_RETRY
+        and (account in only or not only if accounts is None else account in accounts)
+    ]
+    todo += [("retry", *places) for places in grouped(failed, regions)]
     return todo
+
+
+def grouped(places: list[tuple[str, str]], regions: list[str]) -> list[tuple[list[str], list[str]]]:
+    """The places of some Regions as Regions and accounts, each account in each Region: what one request can name."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for region in regions:
+        if accounts := tuple(sorted(account for account, where in places if where == region)):
+            found.setdefault(accounts, []).append(region)
+    return [(where, list(accounts)) for accounts, where in found.items()]
 
 
 def main(arguments: list[str]) -> None:
@@ -125,13 +134,25 @@ def main(arguments: list[str]) -> None:
         text = Path(described).read_text()
         values = json.loads(text)["StackSet"].get("Parameters", []) if text else []
         print(next((each["ParameterValue"] for each in values if each["ParameterKey"] == name), ""))
+    elif command == "list":
+        described, name = rest
+        text = Path(described).read_text()
+        print(*(json.loads(text)["StackSet"].get(name, []) if text else []), sep="\n")
+    elif command == "stuck":
+        stuck = [(account, region) for account, region, state, *_ in _rows(rest[0]) if state in BEYOND_RETRY]
+        for where, whom in grouped(stuck, sorted({region for _, region in stuck})):
+            print(",".join(where), ",".join(whom), sep="\t")
     elif command == "work":
         described, instances, accounts, *lists = rest
-        rows = [line.split("\t") for line in Path(instances).read_text().splitlines()]
+        rows = _rows(instances)
         units, regions, only = ([item for item in each.split(",") if item] for each in lists)
         meant = Path(accounts).read_text().split() if accounts else None
         for what, where, whom in work(Path(described).read_text(), rows, meant, units, regions, only):
             print(what, ",".join(where), ",".join(whom) or "-", sep="\t")
+
+
+def _rows(instances: str) -> list[list[str]]:
+    return [line.split("\t") for line in Path(instances).read_text().splitlines()]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ NODES = "AWS:InstanceInformation"
 SOFTWARE = "AWS:Application"
 SCANS = ("AWS:ComplianceSummary", "AWS:PatchSummary")
 GOOD = ("SUCCEEDED", "CURRENT")
+# What StackSets says by the status alone.
+REASONS = {
+    "OUTDATED": "a change of the StackSet has not reached it; scripts/deploy-members sees to it",
+    "INOPERABLE": "a deletion failed, and StackSets passes it over since; scripts/deploy-members tells the way out",
+}
 
 TURN_ON = {
     "inventory": (
@@ -36,6 +41,7 @@ TURN_ON = {
 }
 
 CENTRAL = ("central_account", "central_region", "stack", "bucket", "prefix")
+ACCOUNTS_SHOWN = 10
 RED, GREEN, PLAIN = "\033[31m", "\033[32m", "\033[0m"
 
 
@@ -95,6 +101,9 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
     regions = settings["regions"].split(",")
     management = settings.get("management_account", "")
     members = {(account, region): Member(account, region) for account in names for region in regions}
+    # Whom the StackSet does not reach by its units; accounts that the operator names are to ship all the same.
+    below = {row[0] for row in rows(folder / "below")} if settings["accounts_from"] == "organization" else set()
+    outside = set(names) - below - {management} if below else set()
     probed, strangers = set(), set()
     for kind, account, region, files, newest in rows(folder / "objects"):
         if region == "-":  # the file by which SSM has tried whether it may write
@@ -111,7 +120,10 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
         if member := members.get((account, region)):
             member.sync, member.message = status, "" if message == "None" else message
     for member in members.values():
-        judge(member, settings, now, probed, sees_instances=sees_instances, is_management=member.account == management)
+        free = outside | {management}
+        judge(member, settings, now, probed, sees_instances=sees_instances, is_free=member.account in free)
+    silent = sorted(outside - {m.account for m in members.values() if m.types or m.problems or m.instance or m.sync})
+    members = {place: member for place, member in members.items() if member.account not in silent}
 
     problems = [f"{m.account} {m.region}: {text}" for m in members.values() for text in m.problems]
     notes = [f"{m.account} {m.region}: {text}" for m in members.values() for text in m.notes]
@@ -120,6 +132,9 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
             f"the management account {management} has shipped nothing: StackSets never deploys there. If it has nodes, "
             "deploy the plain stack that scripts/deploy-members prints"
         )
+    if silent:
+        shown = ", ".join(silent[:ACCOUNTS_SHOWN]) + (" and more" if len(silent) > ACCOUNTS_SHOWN else "")
+        notes.append(f"accounts outside of the StackSet's units, which ship nothing: {len(silent)} ({shown})")
     if strangers and settings["accounts_from"] == "organization":
         notes.append(
             "files of accounts that are not active in the organization: "
@@ -130,6 +145,8 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
     if not members:
         problems.append("there is no account to look at: nothing has arrived")
     crawler, wrong = judge_crawler(json.loads((folder / "crawler.json").read_text()), now)
+    if not wrong and settings.get("tables") == "0":
+        wrong = ["the database has no table, so no query can run: see the log of the column deleter and crawl again"]
     problems += wrong
     queries = [{"name": name, "state": state, "reason": reason} for name, state, reason in rows(folder / "queries", 3)]
     for query in queries:
@@ -144,11 +161,10 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
     return {
         "ok": not problems and not turn_on,
         "checked_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "central": {
-            name: settings[name] for name in ("central_account", "central_region", "stack", "bucket", "prefix")
-        },
+        "central": {name: settings[name] for name in CENTRAL},
         "stack_set": settings["stack_set"] if sees_instances else None,
         "accounts_from": settings["accounts_from"],
+        "accounts_outside": silent,
         "members": [as_json(member, names[member.account], now) for member in members.values()],
         "crawler": crawler,
         "queries": queries,
@@ -168,17 +184,18 @@ def judge(
     probed: set[str],
     *,
     sees_instances: bool,
-    is_management: bool,
+    is_free: bool,
 ) -> None:
-    """Says what is wrong with one account and Region."""
+    """Says what is wrong with one account and Region. One that is free may ship, but nobody has asked it to."""
     if member.instance and member.instance not in GOOD:
         what = member.notes if member.instance == "SKIPPED_SUSPENDED_ACCOUNT" else member.problems
-        what.append(f"stack instance {member.instance}: {member.reason or 'StackSets gives no reason'}")
-    if member.sync in ("Failed", "Missing", "Unknown") and not (is_management and not member.types):
+        reason = member.reason or REASONS.get(member.instance, "StackSets gives no reason")
+        what.append(f"stack instance {member.instance}: {reason}")
+    if member.sync in ("Failed", "Missing", "Unknown") and not (is_free and not member.types):
         what = member.notes if member.sync == "Unknown" and member.types else member.problems
         what.append(f"sync {member.sync}: {member.message}")
     if not member.types:
-        if is_management or member.problems:
+        if is_free or member.problems:
             return
         if sees_instances and not member.instance:
             member.problems.append("no stack instance, and nothing has arrived")
@@ -187,7 +204,7 @@ def judge(
         else:
             member.problems.append("nothing has arrived")
         return
-    if sees_instances and not member.instance and not is_management:
+    if sees_instances and not member.instance and not is_free:
         member.notes.append("files arrive without a stack instance: from a stack or a sync of another kind")
     hours = (now - member.newest).total_seconds() / 3600 if member.newest else 0
     if hours > int(settings["max_age_hours"]):
@@ -212,6 +229,8 @@ def judge_crawler(crawler: dict[str, Any], now: datetime) -> tuple[dict[str, Any
         "last_crawl_hours_ago": round((now - started).total_seconds() / 3600, 1) if started else None,
         "error": last.get("ErrorMessage"),
     }
+    if not last and crawler.get("State") == "RUNNING":
+        return told, [f"the crawler {crawler['Name']} is running for the first time: run this again when it is done"]
     if not last:
         return told, [f"the crawler {crawler['Name']} has never run: scripts/deploy-central --start-crawler runs it"]
     if last.get("Status") != "SUCCEEDED":
@@ -234,6 +253,7 @@ def as_json(member: Member, name: str, now: datetime) -> dict[str, Any]:
             kind: {"files": each["files"], "newest": each["newest"].strftime("%Y-%m-%dT%H:%M:%SZ")}
             for kind, each in sorted(member.types.items())
         },
+        "missing_types": [kind for kind in (NODES, SOFTWARE, *SCANS) if kind not in member.types] if newest else [],
         "newest_hours_ago": round((now - newest).total_seconds() / 3600, 1) if newest else None,
         "problems": member.problems,
         "turn_on": member.turn_on,
@@ -260,7 +280,7 @@ def print_report(document: dict[str, Any], *, colour: bool) -> None:
                 member["stack_instance"]["status"] if member["stack_instance"] else "-",
                 *([member["sync"]["status"] if member["sync"] else "-"] if has_syncs else []),
                 str(member["nodes"]),
-                str(len(member["types"])),
+                ", ".join([str(len(member["types"])), *(f"no {kind}" for kind in member["missing_types"])]),
                 "-" if hours is None else f"{age(hours)} ago",
                 verdict(member),
             ]
@@ -285,12 +305,13 @@ def print_report(document: dict[str, Any], *, colour: bool) -> None:
         print(f"    {paint('problem:', False)} {TURN_ON[each['what']][0]} {', '.join(each['where'])}")
         print(f"        {each['command']}")
     count = len(document["problems"]) + sum(len(each["where"]) for each in document["turn_on"])
-    print(f"\n    {paint('all is well' if document['ok'] else f'{count} problems', document['ok'])}")
+    wrong = "1 problem" if count == 1 else f"{count} problems"
+    print(f"\n    {paint('all is well' if document['ok'] else wrong, document['ok'])}")
 
 
 def verdict(member: dict[str, Any]) -> str:
-    """The last cell of a member's line."""
-    wrong = [*member["problems"], *(f"no {each}" for each in member["turn_on"])]
+    """The last cell of a member's line: what is wrong in a word or two; the reasons stand below the table."""
+    wrong = [each.split(": ")[0] for each in member["problems"]] + [f"no {each}" for each in member["turn_on"]]
     return "; ".join(wrong) or ("ok" if member["types"] else "nothing to show")
 
 
