@@ -279,6 +279,15 @@ def test_what_nodes_do_not_report_is_named_where_it_is_missing(
     assert all(each["where"] == [f"{FIRST} us-east-1"] for each in document["turn_on"])
 
 
+def test_inventory_is_not_missed_by_those_who_want_none(tmp_path: Path) -> None:
+    facts = Facts()
+    facts.settings["inventory"] = ""
+    facts.without(FIRST, "AWS:Application")
+    status, document = facts.judged(tmp_path)
+    assert (status, document["turn_on"]) == (0, [])
+    assert [each["missing_types"] for each in document["members"]] == [[], [], []]
+
+
 def with_the_first_outside(facts: Facts) -> None:
     """Its account is active, and not below the units."""
     facts.below = [SECOND]

@@ -506,39 +506,18 @@ def test_verify_finds_that_all_is_well(checkout: Checkout) -> None:
     assert {call.split()[1] for call in checkout.changing_calls()} == {"start-query-execution"}
 
 
-def test_verify_dry_run_runs_no_query(checkout: Checkout) -> None:
-    run = checkout.run(*VERIFY, "--dry-run")
-    assert run.status == 0, run.all
-    assert "would run: QueryPatchSummary" in run.output
-    assert checkout.changing_calls() == []
-
-
-def test_verify_json_is_one_document_and_nothing_else(checkout: Checkout) -> None:
-    run = checkout.run(*VERIFY, "--json", "--skip-queries")
-    assert run.status == 0, run.all
-    document = json.loads(run.output)
-    assert document["ok"] is True
-    assert {(each["account"], each["region"]) for each in document["members"]} == {
-        (account, region) for account in [*MEMBER_ACCOUNTS, MANAGEMENT_ACCOUNT] for region in REGIONS
-    }
-    assert document["accounts_outside"] == [CENTRAL_ACCOUNT]
-    (first, _) = [each for each in document["members"] if each["account"] == MEMBER_ACCOUNTS[0]]
-    assert first["stack_instance"]["status"] == "SUCCEEDED"
-    assert first["nodes"] > 0
-    assert "AWS:PatchSummary" in first["types"]
-    assert document["crawler"]["last_crawl"] == "SUCCEEDED"
-
-
-def test_verify_expects_files_of_an_account_that_is_named(checkout: Checkout) -> None:
-    run = checkout.run(*VERIFY, "--skip-queries", "--accounts", CENTRAL_ACCOUNT)
+def test_verify_expects_files_of_an_account_that_is_named_and_a_dry_run_runs_no_query(checkout: Checkout) -> None:
+    run = checkout.run(*VERIFY, "--accounts", CENTRAL_ACCOUNT, "--dry-run")
     assert run.status == 1, run.all
     for region in REGIONS:
         assert f"problem: {CENTRAL_ACCOUNT} {region}: no stack instance, and nothing has arrived" in run.output
     assert "    0 files of 0 types, 1 accounts" in run.output.splitlines()
+    assert "would run: QueryPatchSummary" in run.output
+    assert checkout.changing_calls() == []
     assert run.output.rstrip().endswith("2 problems")
 
 
-def test_verify_reads_the_syncs_with_a_role(checkout: Checkout, aws: LocalAws) -> None:
+def test_verify_json_is_one_document_and_has_what_the_syncs_say(checkout: Checkout, aws: LocalAws) -> None:
     trust = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT_ACCOUNT}:root"},
@@ -550,11 +529,22 @@ def test_verify_reads_the_syncs_with_a_role(checkout: Checkout, aws: LocalAws) -
         iam.create_role(RoleName="Audit", AssumeRolePolicyDocument=policy(trust))
         iam.put_role_policy(RoleName="Audit", PolicyName="read", PolicyDocument=policy(may))
     run = checkout.run(*VERIFY, "--skip-queries", "--member-role", "Audit", "--json")
+    assert run.status == 0, run.all
     document = json.loads(run.output)
-    found = {(each["account"], each["region"]): each["sync"] for each in document["members"]}
+    assert document["ok"] is True
+    members = {(each["account"], each["region"]): each for each in document["members"]}
+    assert members.keys() == {
+        (account, region) for account in [*MEMBER_ACCOUNTS, MANAGEMENT_ACCOUNT] for region in REGIONS
+    }
+    assert document["accounts_outside"] == [CENTRAL_ACCOUNT]
+    first = members[MEMBER_ACCOUNTS[0], HOME_REGION]
+    assert first["stack_instance"]["status"] == "SUCCEEDED"
+    assert first["nodes"] > 0
+    assert "AWS:PatchSummary" in first["types"]
+    assert document["crawler"]["last_crawl"] == "SUCCEEDED"
     for account in MEMBER_ACCOUNTS[:2]:
-        assert [found[account, region]["status"] for region in REGIONS] == ["Successful"] * 2
-    without_role = found[MEMBER_ACCOUNTS[2], HOME_REGION]
+        assert [members[account, region]["sync"]["status"] for region in REGIONS] == ["Successful"] * 2
+    without_role = members[MEMBER_ACCOUNTS[2], HOME_REGION]["sync"]
     assert without_role["status"] == "Unknown"
     assert "AssumeRole" in without_role["message"]
     assert "SecretAccessKey" not in run.all
@@ -582,9 +572,6 @@ def test_verify_names_missing_types_with_the_command_that_turns_them_on(checkout
         (number,) = [number for number, line in enumerate(lines) if words in line]
         assert lines[number].endswith(f": {account} {region}")
         assert command in lines[number + 1]
-    without = checkout.run(*VERIFY, "--skip-queries", "--without-inventory")
-    assert "No software inventory" not in without.output
-    assert "No patch scan" in without.output
 
 
 def test_verify_names_a_failed_crawl_and_a_failed_query(checkout: Checkout, aws: LocalAws) -> None:

@@ -59,6 +59,7 @@ class Member:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     turn_on: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     @property
     def newest(self) -> datetime | None:
@@ -209,7 +210,9 @@ def judge(
     hours = (now - member.newest).total_seconds() / 3600 if member.newest else 0
     if hours > int(settings["max_age_hours"]):
         member.problems.append(f"the newest file is {age(hours)} old")
-    if SOFTWARE not in member.types and settings.get("inventory"):
+    wanted = (NODES, *([SOFTWARE] if settings.get("inventory") else []), *SCANS)
+    member.missing = [kind for kind in wanted if kind not in member.types]
+    if SOFTWARE in member.missing:
         member.turn_on.append("inventory")
     if not any(kind in member.types for kind in SCANS):
         member.turn_on.append("scan")
@@ -253,7 +256,7 @@ def as_json(member: Member, name: str, now: datetime) -> dict[str, Any]:
             kind: {"files": each["files"], "newest": each["newest"].strftime("%Y-%m-%dT%H:%M:%SZ")}
             for kind, each in sorted(member.types.items())
         },
-        "missing_types": [kind for kind in (NODES, SOFTWARE, *SCANS) if kind not in member.types] if newest else [],
+        "missing_types": member.missing,
         "newest_hours_ago": round((now - newest).total_seconds() / 3600, 1) if newest else None,
         "problems": member.problems,
         "turn_on": member.turn_on,
