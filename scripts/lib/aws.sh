@@ -79,6 +79,18 @@ find_sam() {
   fail "missing: sam, the AWS SAM CLI (scripts/setup installs one)"
 }
 
+# Runs SAM for a stack of the central account, and says why CloudFormation could not do it.
+sam_deploy() { # STACK ARGUMENT...
+  local stack=$1 since=''
+  shift
+  [[ -z "$central_status" ]] || since=$(newest_event "$central_region" "$central_id")
+  "$SAM" "$@" >"$work/sam" 2>&1 && return
+  # SAM's own account of it: the last lines that are no table.
+  { grep -v -e '^[-= ]*$' -e '  ' "$work/sam" || true; } | tail -n 5 | sed 's/^/    /' >&2
+  print_stack_failures "$central_region" "$stack" "$since"
+  fail "the stack $stack in $central_region could not be deployed; above is why"
+}
+
 find_python() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
     fail "missing: python3, 3.10 or newer"
