@@ -55,6 +55,7 @@ class QueryResult:
     columns: list[str]
     rows: list[tuple[str | None, ...]]
     output_location: str
+    bytes_scanned: int
 
 
 @dataclass
@@ -199,6 +200,7 @@ class Central:
             columns,
             rows[1:],  # the first row repeats the column names
             execution["ResultConfiguration"]["OutputLocation"],
+            execution["Statistics"]["DataScannedInBytes"],
         )
 
     def delete(self) -> None:

@@ -126,6 +126,31 @@ def test_the_tag_is_a_parameter(central: Central) -> None:
         central.run_saved_query(query, PARAMETERS[TAGGED][:1])
 
 
+@pytest.mark.parametrize(
+    ("name", "last", "condition"),
+    [
+        ("QueryNonCompliantPatch", "ORDER BY item.accountid", "  AND item.accountid = '{account}'\n"),
+        ("QueryNodes", "ORDER BY node.accountid", "WHERE node.accountid = '{account}'\n"),
+        ("QueryComplianceByAccountAndRegion", "GROUP BY node.accountid", "WHERE node.accountid = '{account}'\n"),
+    ],
+)
+def test_a_condition_on_the_account_reads_the_files_of_that_account_only(
+    central: Central, name: str, last: str, condition: str
+) -> None:
+    """As docs/queries.md says, in the last SELECT; every table that the query reads is pruned."""
+    fleet = FLEETS["a silent account"]()
+    arrive(central, fleet)
+    account = MEMBER_ACCOUNTS[0]
+    sql = central.saved_queries()[name]["QueryString"]
+    before, _, after = sql.rpartition(last)
+    everything = central.run_query(sql)
+    theirs = central.run_query(before + condition.format(account=account) + last + after)
+    assert theirs.rows == [row for row in everything.rows if row[0] == account]
+    sizes = {key: len(content) for key, content in arrivals.files(fleet).items()}
+    own = sum(size for key, size in sizes.items() if f"accountid={account}" in key) / sum(sizes.values())
+    assert theirs.bytes_scanned / everything.bytes_scanned == pytest.approx(own, abs=0.1)
+
+
 def test_a_thousand_nodes() -> None:
     """As the syncs ship them, for one object at a time takes long."""
     fleet = fleet_of(1_000)
