@@ -130,6 +130,12 @@ class Central:
         answer = self.client("glue").get_table(DatabaseName=self.outputs["GlueDatabaseName"], Name=table)
         return [column["Name"] for column in answer["Table"]["StorageDescriptor"]["Columns"]]
 
+    def partitions(self, table: str) -> list[dict[str, Any]]:
+        """All partitions of a table."""
+        names = {"DatabaseName": self.outputs["GlueDatabaseName"], "TableName": table}
+        pages = self.client("glue").get_paginator("get_partitions").paginate(**names)
+        return [partition for page in pages for partition in page["Partitions"]]
+
     def wait_for_repair(self, timeout: float = 30) -> None:
         """Returns when the column deleter has removed the duplicate column after a crawl."""
         wait_for(

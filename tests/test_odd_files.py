@@ -201,15 +201,6 @@ def ignores(entity: dict[str, Any]) -> bool:
     return entity["StorageDescriptor"]["SerdeInfo"].get("Parameters", {}).get(IGNORE) == "true"
 
 
-def partitions(central: Central, table: str) -> list[dict[str, Any]]:
-    pages = (
-        central.client("glue")
-        .get_paginator("get_partitions")
-        .paginate(DatabaseName=central.outputs["GlueDatabaseName"], TableName=table)
-    )
-    return [partition for page in pages for partition in page["Partitions"]]
-
-
 def set_on_table(central: Central, table: str) -> None:
     definition = table_input(central, table)
     definition["StorageDescriptor"] = ignoring(definition["StorageDescriptor"])
@@ -217,7 +208,7 @@ def set_on_table(central: Central, table: str) -> None:
 
 
 def set_on_partitions(central: Central, table: str) -> None:
-    for partition in partitions(central, table):
+    for partition in central.partitions(table):
         central.client("glue").update_partition(
             DatabaseName=central.outputs["GlueDatabaseName"],
             TableName=table,
@@ -266,7 +257,7 @@ def test_whether_a_parameter_of_the_serde_outlives_the_next_crawl(
     glue.update_crawler(Name=crawler, SchemaChangePolicy={**policy, "UpdateBehavior": behavior})
     arrivals.put(central, arrivals.files(fleet, lambda kind, account: account == fleet.accounts[0]))
     arrivals.crawl(central)
-    before = [partition["Values"] for partition in partitions(central, "aws_tag")]
+    before = [partition["Values"] for partition in central.partitions("aws_tag")]
     set_on_table(central, "aws_tag")
 
     # The rest of the organization arrives.
@@ -274,7 +265,7 @@ def test_whether_a_parameter_of_the_serde_outlives_the_next_crawl(
     for _ in range(2):
         arrivals.crawl(central)
         assert ignores(table_input(central, "aws_tag")) is kept
-    new = [each for each in partitions(central, "aws_tag") if each["Values"] not in before]
+    new = [each for each in central.partitions("aws_tag") if each["Values"] not in before]
     assert new
     # InheritFromTable.
     assert [ignores(partition) for partition in new] == [kept] * len(new)

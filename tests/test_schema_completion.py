@@ -184,13 +184,7 @@ def role(central: Central) -> str:
 
 def places(central: Central, table: str) -> set[tuple[str, ...]]:
     """The values and the location of each partition of a table."""
-    pages = (
-        central.client("glue")
-        .get_paginator("get_partitions")
-        .paginate(DatabaseName=central.outputs["GlueDatabaseName"], TableName=table)
-    )
-    found = [partition for page in pages for partition in page["Partitions"]]
-    return {(*each["Values"], each["StorageDescriptor"]["Location"]) for each in found}
+    return {(*each["Values"], each["StorageDescriptor"]["Location"]) for each in central.partitions(table)}
 
 
 def versions(central: Central) -> dict[str, str]:

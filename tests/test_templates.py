@@ -565,18 +565,6 @@ def test_prefixed_bucket_names_have_room_for_the_longest_prefix(region: str) -> 
             assert len(name.replace("${AWS::AccountId}", "1" * 12)) <= 63
 
 
-def test_outputs() -> None:
-    assert {name: each["Value"] for name, each in load(CENTRAL)["Outputs"].items()} == {
-        "KMSKeyArn": {"Fn::GetAtt": ["ManagedInstanceDataEncryptionKey", "Arn"]},
-        "ResourceDataSyncBucketName": {"Ref": "ResourceDataSyncBucket"},
-        "ResourceDataSyncPrefix": {"Ref": "ResourceDataSyncPrefix"},
-        "AthenaQueryResultsBucket": {"Fn::GetAtt": ["AthenaQueryResultsBucket", "Arn"]},
-        "GlueDatabaseName": {"Ref": "GlueDatabase"},
-        "GlueCrawlerName": {"Ref": "GlueCrawler"},
-        "AthenaWorkGroupName": {"Ref": "AthenaWorkGroup"},
-    }
-
-
 def test_on_deletion_the_writers_lose_the_buckets_then_they_are_emptied_then_they_go() -> None:
     assert "S3Cleanup" in direct_dependencies(CENTRAL, "ResourceDataSyncBucketPolicy")
     assert "S3Cleanup" in direct_dependencies(CENTRAL, "AthenaWorkGroup")

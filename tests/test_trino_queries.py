@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -69,16 +68,6 @@ def on_trino(trino: Trino, central: Central, sql: str, parameters: list[str] | N
     return TrinoEngine(trino).run(sql, central.outputs["GlueDatabaseName"], parameters or [])
 
 
-def partitions(central: Central, table: str) -> list[dict[str, Any]]:
-    """All partitions of a table."""
-    pages = (
-        central.client("glue")
-        .get_paginator("get_partitions")
-        .paginate(DatabaseName=central.outputs["GlueDatabaseName"], TableName=table)
-    )
-    return [partition for page in pages for partition in page["Partitions"]]
-
-
 @pytest.mark.parametrize(
     "sql",
     [
@@ -106,7 +95,7 @@ def test_before_the_repair_other_tables_are_read(trino: Trino, central: Central)
 def test_the_function_repairs_the_table_and_the_old_partitions_read_right(
     trino: Trino, repaired: Central, fleet: Fleet
 ) -> None:
-    for partition in partitions(repaired, COLLIDING):
+    for partition in repaired.partitions(COLLIDING):
         described = [column["Name"] for column in partition["StorageDescriptor"]["Columns"]]
         assert "resourcetype" in described, "the partition's descriptor is the crawler's still"
     found = on_trino(
