@@ -632,7 +632,9 @@ def test_what_is_beyond_retry_is_grouped_so_that_no_other_instance_is_meant(tmp_
     assert done.stdout.splitlines() == [f"eu-west-1\t{MANAGEMENT}", f"us-east-1\t{FIRST},{MANAGEMENT}"]
 
 
-@pytest.mark.parametrize(("described", "expected"), [("", []), (stack_set(), ["us-east-1", "eu-west-1"])])
+@pytest.mark.parametrize(
+    ("described", "expected"), [("", []), (stack_set(), ["us-east-1", "eu-west-1"])], ids=["no set", "a set"]
+)
 def test_the_regions_that_the_stack_set_has_are_listed(tmp_path: Path, described: str, expected: list[str]) -> None:
     (tmp_path / "set").write_text(described)
     assert program("stack_set.py", "list", str(tmp_path / "set"), "Regions").stdout.split() == expected
