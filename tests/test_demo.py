@@ -18,7 +18,7 @@ from deployment import ROOT, wait_for
 from fleet import Fleet
 from organization import MEMBER_ACCOUNTS, REGIONS
 
-DEMO = [sys.executable, "-m", "demo", "--nodes", "24"]
+DEMO = [sys.executable, "-m", "demo", "--nodes", "42"]
 ENV = os.environ | {"PYTHONPATH": "tests", "PYTHONUNBUFFERED": "1"}
 
 
@@ -75,7 +75,7 @@ def test_the_demo_shows_the_failure_the_repair_and_the_report_and_ends_all(fleet
 @pytest.fixture
 def fleet_total() -> tuple[str, ...]:
     """Nodes, compliant, non-compliant and not scanned of the demo's fleet, by the fleet's own account."""
-    total = Fleet(SEED, MEMBER_ACCOUNTS, REGIONS, 24, "2026-01-15T12:00:00Z").summary().total
+    total = Fleet(SEED, MEMBER_ACCOUNTS, REGIONS, 42, "2026-01-15T12:00:00Z").summary().total
     return tuple(map(str, (total.nodes, total.compliant, total.non_compliant, total.not_scanned)))
 
 
@@ -122,9 +122,9 @@ def test_keep_leaves_it_running_and_says_how_to_use_and_end_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--nodes", "many"], "--nodes takes a whole number of at least 24, not 'many'"),
-        (["--nodes"], "--nodes takes a whole number of at least 24, not ''"),
-        (["--nodes=23"], "--nodes takes a whole number of at least 24, not '23'"),
+        (["--nodes", "many"], "--nodes takes a whole number of at least 42, not 'many'"),
+        (["--nodes"], "--nodes takes a whole number of at least 42, not ''"),
+        (["--nodes=41"], "--nodes takes a whole number of at least 42, not '41'"),
         (["--verbose"], "unknown argument '--verbose'"),
     ],
 )
