@@ -298,6 +298,7 @@ def with_the_first_outside(facts: Facts) -> None:
 def test_accounts_outside_of_the_units_are_named_and_no_problem(tmp_path: Path) -> None:
     facts = Facts()
     with_the_first_outside(facts)
+    facts.syncs = {FIRST: ("Unknown", "AccessDenied"), SECOND: ("Successful", "None")}
     status, document = facts.judged(tmp_path)
     assert (status, document["problems"], document["accounts_outside"]) == (0, [], [FIRST])
     assert {each["account"] for each in document["members"]} == {SECOND, MANAGEMENT}

@@ -473,6 +473,9 @@ def test_a_second_central_stack_leaves_the_first_ones_members_alone(checkout: Ch
     assert run.status == 0, run.all
     assert object_versions(aws, bucket) == -1
     assert f"Anybody can now take the name {bucket}" in run.output
+    key = run.output.split("KMS deletes in 30 days: ")[1].split()[0]
+    kms = aws.client("kms", CENTRAL_ACCOUNT, HOME_REGION)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
     assert operations(aws) == before
     for code_bucket, region in zip(CODE_BUCKETS, REGIONS, strict=True):
         assert object_versions(aws, code_bucket, CENTRAL_ACCOUNT, region) > 0

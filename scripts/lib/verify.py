@@ -127,7 +127,12 @@ def report(folder: Path, now: datetime) -> dict[str, Any]:
     for member in members.values():
         free = outside | {management}
         judge(member, settings, now, probed, sees_instances=sees_instances, is_free=member.account in free)
-    silent = sorted(outside - {m.account for m in members.values() if m.types or m.problems or m.instance or m.sync})
+    shows = {
+        m.account
+        for m in members.values()
+        if m.types or m.problems or m.instance or m.sync not in ("", "Missing", "Unknown")
+    }
+    silent = sorted(outside - shows)
     members = {place: member for place, member in members.items() if member.account not in silent}
 
     problems = [f"{m.account} {m.region}: {text}" for m in members.values() for text in m.problems]
