@@ -37,10 +37,12 @@ from local_aws import (
     stack_cleanup,
     stack_deletion,
     stack_sets_api,
+    stores,
 )
 
 # Later ones build on what earlier ones have replaced.
 MODULES = (
+    stores,
     organization,
     organizations_api,
     authorization,
