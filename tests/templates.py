@@ -14,6 +14,7 @@ CFN = Path(__file__).resolve().parent.parent / "cfn"
 CENTRAL = CFN / "patch-reporting.yaml"
 MEMBER = CFN / "organization-resource-data-sync.yaml"
 CODE = CFN / "code-buckets.yaml"
+QUICKSIGHT = CFN / "quicksight.yaml"
 
 FUNCTION_TYPES = {"AWS::Lambda::Function", "AWS::Serverless::Function"}
 STATEFUL_TYPES = {"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Logs::LogGroup"}

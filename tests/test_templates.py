@@ -21,6 +21,7 @@ from templates import (
     CODE,
     FUNCTION_TYPES,
     MEMBER,
+    QUICKSIGHT,
     STATEFUL_TYPES,
     as_list,
     by_sid,
@@ -36,7 +37,9 @@ from templates import (
 )
 
 TEMPLATES = [pytest.param(path, id=path.stem) for path in (CENTRAL, MEMBER)]
-ALL_TEMPLATES = [*TEMPLATES, pytest.param(CODE, id=CODE.stem)]
+WITH_ROLES = [*TEMPLATES, pytest.param(QUICKSIGHT, id=QUICKSIGHT.stem)]
+WITH_DATA = [*TEMPLATES, pytest.param(CODE, id=CODE.stem)]
+ALL_TEMPLATES = [*WITH_ROLES, pytest.param(CODE, id=CODE.stem)]
 
 # Logical id -> type, as the recipe's templates have them; a stack made from those must survive the update to ours.
 RECIPE_RESOURCES = {
@@ -69,6 +72,17 @@ RECIPE_RESOURCES = {
         "ResourceDataSyncLambdaRole": "AWS::IAM::Role",
         "ResourceDataSyncLambdaFunction": "AWS::Lambda::Function",
         "ResourceDataSyncCustomResource": "Custom::ResourceDataSync",
+    },
+    QUICKSIGHT: {
+        "SSMDataSyncSource": "AWS::QuickSight::DataSource",
+        "ApplicationDataSet": "AWS::QuickSight::DataSet",
+        "ComplianceItemDataSet": "AWS::QuickSight::DataSet",
+        "ComplianceSummaryDataSet": "AWS::QuickSight::DataSet",
+        "InstanceDetailedInformationDataSet": "AWS::QuickSight::DataSet",
+        "InstanceInformationDataSet": "AWS::QuickSight::DataSet",
+        "TagDataSet": "AWS::QuickSight::DataSet",
+        "JoinedDataSet": "AWS::QuickSight::DataSet",
+        "ManagedNodeAnalysis": "AWS::QuickSight::Analysis",
     },
 }
 
@@ -128,7 +142,7 @@ def test_sam_validate_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", WITH_ROLES)
 def test_the_recipes_resources_keep_their_ids_and_types(path: Path) -> None:
     types = {name: each["Type"] for name, each in load(path)["Resources"].items()}
     assert {name: types.get(name) for name in RECIPE_RESOURCES[path]} == RECIPE_RESOURCES[path]
@@ -182,6 +196,12 @@ CONDITIONS: dict[Path, dict[str, Any]] = {
     },
     MEMBER: {"HasKmsKey": _is_not("KMSKeyArn"), "HasPermissionsBoundary": _is_not("PermissionsBoundaryPolicy")},
     CODE: {"HasCodeReaders": _is_not("CodeReaders")},
+    QUICKSIGHT: {
+        "HasIdentityRegion": _is_not("QuickSightIdentityRegion"),
+        "HasViewers": _is_not("QuickSightViewers"),
+        "HasPermissionsBoundary": _is_not("PermissionsBoundaryPolicy"),
+        "IsImportedToSpice": _is("ImportMode", "SPICE"),
+    },
 }
 
 
@@ -215,7 +235,7 @@ def test_templates_are_plain_ascii(path: Path) -> None:
     assert path.read_text().isascii()
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", WITH_ROLES)
 def test_every_resource_of_all_has_its_reason_on_the_line_above(path: Path) -> None:
     lines = path.read_text().splitlines()
     found = [number for number, line in enumerate(lines) if re.search(r"""Resource: ['"]?\*|^\s*- ['"]\*['"]$""", line)]
@@ -231,7 +251,7 @@ def test_every_resource_of_all_has_its_reason_on_the_line_above(path: Path) -> N
     assert len(written) == len(found)
 
 
-@pytest.mark.parametrize("path", ALL_TEMPLATES)
+@pytest.mark.parametrize("path", WITH_DATA)
 def test_stateful_resources_say_what_becomes_of_them(path: Path) -> None:
     found = resources(path, *STATEFUL_TYPES)
     assert found
@@ -263,12 +283,12 @@ def test_an_update_never_deletes_data() -> None:
     assert {name: each["UpdateReplacePolicy"] for name, each in found.items()} == dict.fromkeys(found, "Retain")
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", WITH_ROLES)
 def test_iam_names_are_left_to_cloudformation(path: Path) -> None:
     assert [name for name, each in resources(path, "AWS::IAM::Role").items() if "RoleName" in each["Properties"]] == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("path", WITH_ROLES)
 def test_no_role_takes_a_managed_policy(path: Path) -> None:
     found = resources(path, "AWS::IAM::Role")
     assert [name for name, each in found.items() if "ManagedPolicyArns" in each["Properties"]] == []
@@ -373,7 +393,7 @@ PATTERNS = [
     ),
     *(
         (path, name, good, bad)
-        for path in (CENTRAL, MEMBER)
+        for path in (CENTRAL, MEMBER, QUICKSIGHT)
         for name, good, bad in (
             ("PermissionsBoundaryPolicy", ["", "boundary", "ops/boundary"], ["/boundary", "arn:aws:x", "a//b"]),
             ("RolePath", ["/", "/ops/", "/ops/patch/"], ["", "ops", "/ops", "ops/", "//"]),
@@ -421,6 +441,31 @@ PATTERNS = [
         ["", "arn:aws:iam::*:role/deployer", "arn:aws:iam::111122223333:role/a/*,arn:aws-cn:iam::*:role/b"],
         ["*", "arn:aws:iam::*:user/x", "arn:aws:iam::*:role/a,", "arn:aws:s3:::bucket"],
     ),
+    (QUICKSIGHT, "GlueDatabaseName", ["ssm_global_resource_sync"], ["", "a-b", 'a"b', "Upper", "a.b"]),
+    (QUICKSIGHT, "AthenaWorkGroupName", ["patch-workgroup", "a.b_c"], ["", "a b", "a/b"]),
+    (QUICKSIGHT, "ResourceDataSyncBucketName", ["ssm-resource-sync-us-east-1-111122223333"], ["", "arn:aws:s3:::abc"]),
+    (
+        QUICKSIGHT,
+        "AthenaQueryResultsBucket",
+        ["arn:aws:s3:::results", "arn:aws-cn:s3:::results"],
+        ["", "results", "arn:aws:s3:::results/*"],
+    ),
+    (
+        QUICKSIGHT,
+        "KMSKeyArn",
+        ["arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+        ["", "arn:aws:kms:us-east-1:111122223333:alias/mine"],
+    ),
+    (QUICKSIGHT, "QuickSightOwner", ["jane", "Admin/jane@example.com", "Ops team"], ["", " jane", 'a"b', "a'b"]),
+    (QUICKSIGHT, "QuickSightViewers", ["", "jane", "Admin/jane@example.com"], [" ", 'a"b']),
+    (QUICKSIGHT, "QuickSightNamespace", ["default", "team_1.a-b"], ["", "a/b", "a b"]),
+    (
+        QUICKSIGHT,
+        "QuickSightIdentityRegion",
+        ["", "us-east-1", "us-gov-west-1", "eusc-de-east-1"],
+        ["us-east", "US-EAST-1", "us-east-1a"],
+    ),
+    (QUICKSIGHT, "RefreshTime", ["00:00", "09:05", "23:59"], ["", "24:00", "9:05", "09:60", "09:05:00"]),
 ]  # fmt: skip
 
 YES_OR_NO = {"Default": "true", "AllowedValues": ["true", "false"]}
@@ -475,6 +520,25 @@ LIMITS: dict[Path, dict[str, dict[str, Any]]] = {
         "RolePath": {"Default": "/", "MaxLength": 512},
     },
     CODE: {"OrganizationId": BY_PATTERN, "CodeReaders": {"Default": ""}, "CodeBucketPrefix": BY_PATTERN},
+    QUICKSIGHT: {
+        "GlueDatabaseName": BY_PATTERN,
+        "AthenaWorkGroupName": BY_PATTERN,
+        "ResourceDataSyncBucketName": BY_PATTERN,
+        "ResourceDataSyncPrefix": {"Default": "ResourceDataSync"},
+        "AthenaQueryResultsBucket": BY_PATTERN,
+        "KMSKeyArn": BY_PATTERN,
+        "QuickSightOwnerType": {"Default": "user", "AllowedValues": ["user", "group"]},
+        "QuickSightOwner": {"MinLength": 1, "MaxLength": 256},
+        "QuickSightViewersType": {"Default": "group", "AllowedValues": ["user", "group"]},
+        "QuickSightViewers": {"Default": "", "MaxLength": 256},
+        "QuickSightNamespace": {"Default": "default", "MaxLength": 64},
+        "QuickSightIdentityRegion": {"Default": ""},
+        "ImportMode": {"Default": "DIRECT_QUERY", "AllowedValues": ["DIRECT_QUERY", "SPICE"]},
+        "RefreshTime": {"Default": "02:00"},
+        "StaleAfterDays": {"Default": 30, **DAYS, "MinValue": 1},
+        "PermissionsBoundaryPolicy": {"Default": ""},
+        "RolePath": {"Default": "/", "MaxLength": 512},
+    },
 }
 
 
@@ -500,10 +564,11 @@ def test_parameter_patterns(path: Path, parameter: str, good: list[str], bad: li
     assert [value for value in bad if re.fullmatch(pattern, value)] == []
 
 
-def test_both_templates_ask_for_the_same_folder_name() -> None:
+def test_all_templates_ask_for_the_same_folder_name() -> None:
     central = load(CENTRAL)["Parameters"]["ResourceDataSyncPrefix"]
-    member = load(MEMBER)["Parameters"]["S3BucketPrefix"]
-    assert [central["AllowedPattern"], central["Default"]] == [member["AllowedPattern"], member["Default"]]
+    others = load(MEMBER)["Parameters"]["S3BucketPrefix"], load(QUICKSIGHT)["Parameters"]["ResourceDataSyncPrefix"]
+    for other in others:
+        assert [central["AllowedPattern"], central["Default"]] == [other["AllowedPattern"], other["Default"]]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -1071,6 +1136,15 @@ OUTPUTS = {
         "ResourceDataSyncLambdaFunction": {"Fn::GetAtt": ["ResourceDataSyncLambdaFunction", "Arn"]},
     },
     CODE: {"CodeBucketName": {"Ref": "CodeBucket"}},
+    QUICKSIGHT: {
+        "DashboardUrl": {
+            "Fn::Sub": "https://${AWS::Region}.quicksight.aws.amazon.com/sn/dashboards/${AWS::StackName}-managed-nodes"
+        },
+        "DashboardId": {"Fn::Sub": "${AWS::StackName}-managed-nodes"},
+        "DashboardArn": {"Fn::GetAtt": ["ManagedNodeDashboard", "Arn"]},
+        "AnalysisId": {"Fn::Sub": "${AWS::StackName}-managed-nodes"},
+        "DataSourceId": {"Fn::Sub": "${AWS::StackName}-source"},
+    },
 }
 
 
