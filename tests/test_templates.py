@@ -1142,7 +1142,7 @@ OUTPUTS = {
         },
         "DashboardId": {"Fn::Sub": "${AWS::StackName}-managed-nodes"},
         "DashboardArn": {"Fn::GetAtt": ["ManagedNodeDashboard", "Arn"]},
-        "AnalysisId": {"Fn::Sub": "${AWS::StackName}-managed-nodes"},
+        "AnalysisId": {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::GetAtt": ["ManagedNodeAnalysis", "Arn"]}]}]},
         "DataSourceId": {"Fn::Sub": "${AWS::StackName}-source"},
     },
 }
