@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aws_cli
 from local_aws.server import LocalAws
 from organization import CENTRAL_ACCOUNT, HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS
 
@@ -32,7 +33,7 @@ _RECORDER = """#!/bin/sh
 [ "$1" = --version ] || printf '%s ' "$@" | tr '\\n' ' ' >>"{record}"
 [ "$1" = --version ] || echo >>"{record}"
 [ ! -f "{record}.answers" ] || . "{record}.answers"
-exec "{tool}" "$@"
+exec {tool} "$@"
 """
 
 
@@ -67,8 +68,8 @@ class Checkout:
         (self.folder / ".venv").symlink_to(ROOT / ".venv")
         bin_folder = self.folder / "bin"
         bin_folder.mkdir()
-        for tool in ("aws", "sam"):
-            wrapper, real = bin_folder / tool, ROOT / ".venv" / "bin" / tool
+        for tool, real in (("aws", aws_cli.command()), ("sam", f'"{ROOT / ".venv" / "bin" / "sam"}"')):
+            wrapper = bin_folder / tool
             wrapper.write_text(_RECORDER.format(record=self.folder / f"{tool}.calls", tool=real))
             wrapper.chmod(0o755)
         sections = [
