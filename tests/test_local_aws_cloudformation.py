@@ -338,37 +338,6 @@ def test_a_role_policy(local_aws: LocalAws, cloudformation: Any) -> None:
     assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []
 
 
-def test_quicksight_types_can_be_referred_to(cloudformation: Any) -> None:
-    def quicksight(kind: str, **properties: Any) -> dict[str, Any]:
-        return {"Type": f"AWS::QuickSight::{kind}", "Properties": {"AwsAccountId": ACCOUNT, **properties}}
-
-    arn = {"Fn::GetAtt": ["Source", "Arn"]}
-    template = {
-        "Resources": {
-            "Source": quicksight("DataSource", DataSourceId="source"),
-            "Set": quicksight("DataSet", DataSetId="set", PhysicalTableMap={"t": {"DataSourceArn": arn}}),
-            "Theme": quicksight("Theme", ThemeId="theme"),
-            "Analysis": quicksight("Analysis", AnalysisId="analysis", ThemeArn={"Fn::GetAtt": ["Theme", "Arn"]}),
-            "Dashboard": quicksight("Dashboard", DashboardId="dashboard"),
-            "Schedule": quicksight(
-                "RefreshSchedule", DataSetId="set", Schedule={"ScheduleId": "daily", "RefreshType": "FULL_REFRESH"}
-            )
-            | {"DependsOn": "Set"},
-        },
-        "Outputs": {"Set": {"Value": {"Fn::GetAtt": ["Set", "Arn"]}}, "Source": {"Value": {"Ref": "Source"}}},
-    }
-    assert stacks.create(cloudformation, "quicksight", template) == "CREATE_COMPLETE"
-    assert stacks.outputs(cloudformation, "quicksight") == {
-        "Set": f"arn:aws:quicksight:{REGION}:{ACCOUNT}:dataset/set",
-        "Source": f"{ACCOUNT}|source",
-    }
-    again = {"Resources": {"Source": template["Resources"]["Source"]}}
-    assert stacks.create(cloudformation, "quicksight-again", again) == "ROLLBACK_COMPLETE"
-    assert "already exists" in stacks.reason(cloudformation, "quicksight-again", "Source", "CREATE_FAILED")
-    assert stacks.delete(cloudformation, "quicksight") == "DELETE_COMPLETE"
-    assert stacks.create(cloudformation, "quicksight-new", again) == "CREATE_COMPLETE"
-
-
 def test_a_crawlers_configuration_is_kept(local_aws: LocalAws, cloudformation: Any) -> None:
     configuration = {"Version": 1.0, "Grouping": {"TableLevelConfiguration": 3}}
     properties = {

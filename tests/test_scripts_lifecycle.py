@@ -46,7 +46,12 @@ QUICKSIGHT = """
 Resources:
   Source:
     Type: AWS::QuickSight::DataSource
-    Properties: {AwsAccountId: !Ref AWS::AccountId, DataSourceId: patches, Name: patches, Type: ATHENA}
+    Properties:
+      AwsAccountId: !Ref AWS::AccountId
+      DataSourceId: patches
+      Name: patches
+      Type: ATHENA
+      DataSourceParameters: {AthenaParameters: {WorkGroup: primary}}
 """
 TOPIC = "Resources: {Topic: {Type: AWS::SNS::Topic}}"
 FAILING = (MEMBER_ACCOUNTS[2], REGIONS[1])
@@ -700,6 +705,12 @@ def test_teardown_goes_on_from_there_and_keeps_the_data_if_that_is_set(checkout:
     """What StackSets has removed in the earlier run needs no word of the operator's; only what it has retained does."""
     keep = checkout.run(*DEPLOY_CENTRAL, "--parameter", "EmptyBucketsOnDelete=false")
     assert keep.status == 0, keep.all
+    aws.client("quicksight", CENTRAL_ACCOUNT, HOME_REGION).create_account_subscription(
+        AwsAccountId=CENTRAL_ACCOUNT,
+        AccountName="patches",
+        AuthenticationMethod="IAM_AND_QUICKSIGHT",
+        NotificationEmail="bi@example.com",
+    )
     quicksight = aws.client("cloudformation", CENTRAL_ACCOUNT, HOME_REGION)
     assert stacks.create(quicksight, "patch-reporting-quicksight", QUICKSIGHT) == "CREATE_COMPLETE"
     # A bucket that only has the name of one of ours.

@@ -1,6 +1,6 @@
 """Resource types as CloudFormation handles them, where MiniStack lacks the type or drops what a template sets.
 
-- AWS::Athena::NamedQuery, AWS::IAM::RolePolicy and AWS::QuickSight::*.
+- AWS::Athena::NamedQuery and AWS::IAM::RolePolicy; those of QuickSight, see `quicksight_cloudformation`.
 - AWS::S3::Bucket and AWS::S3::BucketPolicy, see `bucket_resources`.
 - AWS::Lambda::Function keeps its dead-letter queue and its reserved concurrency.
 - AWS::Athena::WorkGroup has a number where its template has one as text, as parameters' values are. It is deleted only
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import athena, cloudformation, glue, lambda_svc
 from ministack.services.cloudformation import _stacks, engine, handlers, helpers, language_extensions, provisioners
 
@@ -30,19 +30,6 @@ from local_aws.bucket_resources import bucket_handler, bucket_policy_handler
 from local_aws.resource_handler import Created, Handler, Props, checked, handler_error, is_true
 
 SUFFIX_LENGTH = 13  # of a generated name, as MiniStack makes it
-
-# QuickSight type -> (the property that holds its id, its part of the ARN); the id of all but the schedule is its own.
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_QuickSight.html
-_QUICKSIGHT_TYPES = {
-    "Analysis": ("AnalysisId", "analysis"),
-    "Dashboard": ("DashboardId", "dashboard"),
-    "DataSet": ("DataSetId", "dataset"),
-    "DataSource": ("DataSourceId", "datasource"),
-    "Template": ("TemplateId", "template"),
-    "Theme": ("ThemeId", "theme"),
-}
-
-_quicksight = AccountRegionScopedDict()  # ARN -> properties
 
 
 # --- AWS::Athena::NamedQuery, AWS::Athena::WorkGroup
@@ -109,56 +96,6 @@ def _role_policy_handler(policy: Handler) -> Handler:
         "create": create,
         "update": lambda physical_id, old, new, stack_name: create(physical_id, new, stack_name),
         "delete": lambda physical_id, props: policy["delete"](physical_id, convert(props)),
-    }
-
-
-# --- AWS::QuickSight::*
-
-
-def _quicksight_handler(id_property: str, part: str) -> Handler:
-    """Records that can be referred to; their definitions are kept and not interpreted."""
-
-    def describe(props: Props) -> Created:
-        own_id, account = props[id_property], props["AwsAccountId"]
-        arn = f"arn:aws:quicksight:{get_region()}:{account}:{part}/{own_id}"
-        return f"{account}|{own_id}", {"Arn": arn, "Status": "CREATION_SUCCESSFUL"}
-
-    def create(logical_id: str, props: Props, stack_name: str) -> Created:
-        for name in (id_property, "AwsAccountId"):
-            if not props.get(name):
-                raise handler_error(f"{name} is required", "InvalidRequest")
-        if props["AwsAccountId"] != get_account_id():
-            raise handler_error("AwsAccountId is not the account of the stack", "AccessDenied")
-        physical_id, attributes = describe(props)
-        if attributes["Arn"] in _quicksight:
-            raise handler_error(f"{part} {props[id_property]} already exists", "AlreadyExists")
-        _quicksight[attributes["Arn"]] = props
-        return physical_id, attributes
-
-    def update(physical_id: str, old: Props, new: Props, stack_name: str) -> Created:
-        if describe(new)[0] != physical_id:
-            return create(physical_id, new, stack_name)
-        _quicksight[describe(new)[1]["Arn"]] = new
-        return describe(new)
-
-    def delete(physical_id: str, props: Props) -> None:
-        _quicksight.pop(describe(props)[1]["Arn"], None)
-
-    return {"create": create, "update": update, "delete": delete}
-
-
-def _refresh_schedule_handler() -> Handler:
-    """AWS::QuickSight::RefreshSchedule, whose id lies one level down and whose ARN lies below its data set's."""
-    inner = _quicksight_handler("Path", "dataset")
-
-    def flat(props: Props) -> Props:
-        schedule = (props.get("Schedule") or {}).get("ScheduleId", "")
-        return {**props, "Path": f"{props.get('DataSetId')}/refresh-schedule/{schedule}" if schedule else ""}
-
-    return {
-        "create": lambda logical_id, props, stack: inner["create"](logical_id, flat(props), stack),
-        "update": lambda physical_id, old, new, stack: inner["update"](physical_id, flat(old), flat(new), stack),
-        "delete": lambda physical_id, props: inner["delete"](physical_id, flat(props)),
     }
 
 
@@ -292,9 +229,6 @@ def install() -> None:
         "delete": _delete_named_query,
     }
     types["AWS::IAM::RolePolicy"] = _role_policy_handler(types["AWS::IAM::Policy"])
-    for kind, (id_property, part) in _QUICKSIGHT_TYPES.items():
-        types[f"AWS::QuickSight::{kind}"] = _quicksight_handler(id_property, part)
-    types["AWS::QuickSight::RefreshSchedule"] = _refresh_schedule_handler()
     for resource_type, wrap in (
         ("AWS::Athena::WorkGroup", _work_group_handler),
         ("AWS::Glue::Crawler", _crawler_handler),

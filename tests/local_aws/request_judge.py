@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 from ministack import app
 
-from local_aws import call_record
+from local_aws import call_record, validation
 
 logger = logging.getLogger(__name__)
 
@@ -129,24 +129,8 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
             yield f"{path}: not within its limits"
         if limits.get("enum") and value not in limits["enum"]:
             yield f"{path}: not one of its values"
-        if "pattern" in limits and not _matches(limits["pattern"], value):
+        if "pattern" in limits and not validation.matches(limits["pattern"], value):
             yield f"{path}: does not match its pattern"
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    # The models write characters beyond U+FFFF as Java does, in pairs.
-    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
-    try:
-        return re.compile(pattern)
-    except re.error:  # classes of Unicode (\p{L}), for tags only
-        return None
-
-
-def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    # Patterns of the models that are not anchored are meant to be.
-    return compiled is None or compiled.fullmatch(value) is not None
 
 
 def _names(protocol: str, body: bytes, query: str, headers: dict[str, str]) -> set[str]:

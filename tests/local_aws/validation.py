@@ -17,7 +17,17 @@ from typing import Any
 import botocore.session
 from botocore.model import ServiceModel, Shape
 
-_PYTHON_TYPES = {"string": str, "integer": int, "boolean": bool, "structure": dict, "list": list}
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "long": (int,),
+    "double": (int, float),
+    "timestamp": (int, float),  # seconds since 1970, as services with REST and JSON have them
+    "boolean": (bool,),
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+}
 
 
 class SerializationError(ValueError):
@@ -45,7 +55,7 @@ def _model(service: str) -> ServiceModel:
 def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     # bool is an int to Python, not to JSON.
-    if type(value) is not _PYTHON_TYPES[kind]:
+    if type(value) not in _PYTHON_TYPES[kind]:
         raise SerializationError(f"{path or 'the request'} is not a JSON {kind}")
     if kind == "structure":
         for name, member in shape.members.items():
@@ -60,20 +70,42 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if kind == "list":
         for number, item in enumerate(value, start=1):
             yield from _violations(shape.member, item, f"{path}.{number}.member")
+    if kind == "map":
+        for key, item in value.items():
+            if broken := [f"Member must {constraint}" for constraint in _broken_constraints(shape.key, key)]:
+                constraint = f"Map keys must satisfy constraint: [{', '.join(broken)}]"
+                yield f"Value '{key}' at '{path}' failed to satisfy constraint: {constraint}"
+            yield from _violations(shape.value, item, f"{path}.{key}.member")
 
 
 def _broken_constraints(shape: Shape, value: Any) -> Iterator[str]:
     limits = shape.metadata
-    sized = shape.type_name in ("string", "list")
+    sized = shape.type_name in ("string", "list", "map")
     size, noun = (len(value), "length") if sized else (value, "value")
     if "min" in limits and size < limits["min"]:
         yield f"have {noun} greater than or equal to {limits['min']}"
     if "max" in limits and size > limits["max"]:
         yield f"have {noun} less than or equal to {limits['max']}"
-    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+    if "pattern" in limits and not matches(limits["pattern"], value):
         yield f"satisfy regular expression pattern: {limits['pattern']}"
     if limits.get("enum") and value not in limits["enum"]:
         yield f"satisfy enum value set: [{', '.join(limits['enum'])}]"
+
+
+def matches(pattern: str, value: str) -> bool:
+    """Whether the whole value is of a model's pattern, which are meant to be anchored even where they are not."""
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    # The models write characters beyond U+FFFF as Java does, in pairs.
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    try:
+        return re.compile(pattern)
+    except re.error:  # classes of Unicode (\p{L}), for tags and secrets only
+        return None
 
 
 def _lower_first(name: str) -> str:
