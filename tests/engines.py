@@ -19,11 +19,15 @@ Row = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a query: names of columns and rows of text, or the error as ``NAME: text``."""
+    """What became of a query: names of columns and rows of text, or the error as ``NAME: text``.
+
+    `types` are the columns' types in the engine's own spelling, which differs from one engine to the other.
+    """
 
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     error: str | None = None
+    types: list[str] = field(default_factory=list, compare=False)
 
     @property
     def error_name(self) -> str | None:
@@ -55,11 +59,13 @@ class AthenaEngine:
         if status["State"] != "SUCCEEDED":
             return Outcome(error=status["StateChangeReason"])
         columns: list[str] = []
+        types: list[str] = []
         rows: list[Row] = []
         for page in self.client.get_paginator("get_query_results").paginate(QueryExecutionId=query):
-            columns = [column["Name"] for column in page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]]
+            described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            columns, types = [column["Name"] for column in described], [column["Type"] for column in described]
             rows += [tuple(datum.get("VarCharValue") for datum in row["Data"]) for row in page["ResultSet"]["Rows"]]
-        return Outcome(columns, rows[1:])  # the first row repeats the columns' names
+        return Outcome(columns, rows[1:], types=types)  # the first row repeats the columns' names
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,9 @@ class TrinoEngine:
                 rows = [tuple(_text(value) for value in row) for row in cursor.fetchall()]
             except trino.exceptions.TrinoQueryError as error:
                 return Outcome(error=f"{error.error_name}: {error.message}")
-            return Outcome([column.name for column in cursor.description], rows)
+            described = cursor.description
+            types = [str(column.type_code) for column in described]
+            return Outcome([column.name for column in described], rows, types=types)
 
 
 def _text(value: Any) -> str | None:

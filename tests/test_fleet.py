@@ -74,7 +74,7 @@ def nodes() -> dict[str, NodeFiles]:
 
 
 def test_golden_bytes() -> None:
-    assert digest(make(len(CASES))) == "0a65cc240441c28f62e6d818f077727cf86068ce2ce64dfa8b238bc524eca7c6"
+    assert digest(make(len(CASES))) == "a460385355ccc0931ba7dd047ce31a1a61ab415b56270c96256861d68f920d31"
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
@@ -333,6 +333,7 @@ PRESENT: dict[str, Predicate] = {
     "packages that only the package id tells apart": lambda n: (
         len({(a["Name"], a["Version"], a["Architecture"]) for a in n.of("Application")}) < len(n.of("Application"))
     ),
+    "the CloudWatch agent": lambda n: any("CloudWatch" in a.get("Summary", a["Name"]) for a in n.of("Application")),
     "no inventory": lambda n: n.information and not n.of("Application") and "AWS:Network" not in n.lines,
     "empty file": lambda n: n.lines.get("AWS:Application") == [],
 }

@@ -307,11 +307,15 @@ def _inventory(
     mac = system.platform_type == "MacOS"
     hardware = catalogs.MAC_PROCESSOR if mac else draws.pick(catalogs.PROCESSORS)
     only_a_part = case.inventory in ("hardware", "applications")
+    interfaces = () if only_a_part else _interfaces(system, address, draws)
+    cloudwatch_agent = packages.cloudwatch_agent(system.platform_type)
+    if installed and cloudwatch_agent and draws.chance(0.6):
+        installed.append(InstalledPackage(cloudwatch_agent, built_at))
     return Inventory(
         captured_at=captured_at,
         hardware=None if case.inventory == "applications" else hardware,
         packages=tuple(installed),
-        interfaces=() if only_a_part else _interfaces(system, address, draws),
+        interfaces=interfaces,
         services=packages.SERVICES if system.is_windows else (),
         roles=packages.ROLES if system.is_windows else (),
         updates=updates,

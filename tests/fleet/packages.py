@@ -112,6 +112,8 @@ SAME_VERSION = tuple(
 
 AGENT_NAMES = {"Windows": "Amazon SSM Agent", "Linux": "amazon-ssm-agent", "MacOS": "amazon-ssm-agent"}
 
+CLOUDWATCH_AGENT_NAMES = {"Windows": "Amazon CloudWatch Agent", "Linux": "amazon-cloudwatch-agent"}
+
 SERVICES = (
     Service("AmazonSSMAgent", "Amazon SSM Agent", "Automatic", "Running"),
     Service("BFE", "Base Filtering Engine", "Automatic", "Running", "RpcSs", "IKEEXT, mpssvc"),
@@ -150,6 +152,19 @@ def agent_package(platform_type: str, version: str) -> Package:
             "Manage EC2 Instances using SSM APIs", f"amazon-ssm-agent-{version}-1.src.rpm", True,
         )  # fmt: skip
     return Package(name, version, "x86_64", "Amazon Web Services", is_aws_component=True)
+
+
+def cloudwatch_agent(platform_type: str) -> Package | None:
+    """The CloudWatch agent, as its installer names it; macOS lists no such program."""
+    name = CLOUDWATCH_AGENT_NAMES.get(platform_type)
+    if name is None:
+        return None
+    if platform_type == "Linux":
+        return Package(
+            name, "1.300064.1b1344", "x86_64", "Amazon.com, Inc.", "1", "0", "Applications/CloudWatch-Agent",
+            summary="Amazon CloudWatch Agent",
+        )  # fmt: skip
+    return Package(name, "1.4.37924", "x86_64", "Amazon.com, Inc.", package_id="{3D5B6E2C-8F0A-4C1D-9B7E-52A4C6D8E0F1}")
 
 
 def _rpm(family: str) -> tuple[Package, ...]:
