@@ -45,6 +45,10 @@ GIVEN: dict[str, dict[str, str]] = {
 }
 KINDS = [name.rpartition("::")[2] for name in NAMES]
 
+# Of the functions of Athena's engine version 3 those that the saved queries have no use for:
+# https://docs.aws.amazon.com/athena/latest/ug/functions-env3.html
+MORE_FUNCTIONS = {"length", "regexp_replace", "substr"}
+
 STATUS_COLOURS = {"Compliant": "#2E7D32", "Non-compliant": "#C62828", "Not scanned": "#757575"}
 
 
@@ -371,7 +375,10 @@ def test_joins_compare_the_whole_identity_of_a_node(name: str) -> None:
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_sql_uses_only_functions_that_athena_has(name: str) -> None:
     called = {word.lower() for word in re.findall(r"\b(\w+)\s*\(", plain(DATA_SETS[name].sql))}
-    assert called - {clause.alias for clause in parsed(DATA_SETS[name]).find_all(exp.CTE)} - WORDS <= FUNCTIONS
+    assert (
+        called - {clause.alias for clause in parsed(DATA_SETS[name]).find_all(exp.CTE)} - WORDS
+        <= FUNCTIONS | MORE_FUNCTIONS
+    )
 
 
 def without_comments(sql: str) -> str:

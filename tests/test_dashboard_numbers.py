@@ -274,6 +274,25 @@ def test_no_value_whatever_makes_a_query_fail(spoiled: tuple[Central, Fleet]) ->
                 figures(DASHBOARD, visual, rows, dict.fromkeys(each.id for each in DASHBOARD.controls))
 
 
+# https://docs.aws.amazon.com/quicksight/latest/user/data-source-limits.html
+SPICE_CHARACTERS = 2047
+
+
+@pytest.mark.parametrize(("ids", "shown"), [(127, 127), (128, 128), (129, 127), (500, 127)])
+def test_spice_takes_the_cve_ids_of_any_patch(spoiled: tuple[Central, Fleet], ids: int, shown: int) -> None:
+    """As many as go in, each of them whole; of more than that the rest is dots."""
+    central, fleet = spoiled
+    node = node_of(fleet, "missing patches")
+    ((key, content),) = (each for each in files_of(fleet, node).items() if each[0].startswith("AWS:ComplianceItem/"))
+    all_ids = [f"CVE-2026-{number:06}" for number in range(ids)]
+    arrivals.put(central, {key: edited(content, {"CVEIds": ",".join(all_ids)})})
+    data_set = deployed(central).data_sets["Compliance items"]
+    rows = queries.read(data_set, run(central, data_set))
+    (text,) = {str(row["CVE ids"]) for row in rows if row["Node"] == node.id}
+    assert len(text) <= SPICE_CHARACTERS
+    assert text.split(",") == all_ids[:shown] + ["..."] * (ids > shown)
+
+
 def tables_of(data_set: DataSet) -> set[str]:
     return set(re.findall(r"\baws_\w+", data_set.sql))
 

@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "AWS::AccountId": "111122223333",
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/patch-reporting-quicksight/"
+    "1a2b3c4d-0a1b-11ee-9c2d-0123456789ab",
     "AWS::StackName": "patch-reporting-quicksight",
     "AWS::URLSuffix": "amazonaws.com",
 }
@@ -105,6 +107,12 @@ class Deployed:
         if name == "Fn::If":
             condition, then, otherwise = argument
             return self.resolve(then if self._holds({"Condition": condition}) else otherwise)
+        if name == "Fn::Select":
+            index, values = argument
+            return self.resolve(values)[int(index)]
+        if name == "Fn::Split":
+            separator, text = argument
+            return self.resolve(text).split(separator)
         if name == "Fn::Sub":
             text, variables = argument if isinstance(argument, list) else (argument, {})
             known = self._values | {str(name): self.resolve(each) for name, each in variables.items()}

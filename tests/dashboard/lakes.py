@@ -32,7 +32,10 @@ CHOICES = {
 }
 
 # What files may hold where something else is expected; None is null.
-ODD_VALUES = ("", " ", "many", "1.5", "99999999999999", "-1", "2026-01-15", "\u0661", "null", "'", None, "+1")
+ODD_VALUES = (
+    *("", " ", "many", "1.5", "99999999999999", "-1", "2026-01-15", "\u0661", "null", "'", None, "+1"),
+    ",".join(f"CVE-2026-{number}" for number in range(1000, 1300)),
+)
 
 
 @dataclass(frozen=True)
