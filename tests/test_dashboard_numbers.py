@@ -264,6 +264,7 @@ def test_no_value_whatever_makes_a_query_fail(spoiled: tuple[Central, Fleet]) ->
     arrivals.put(central, odd_files(fleet))
     for name, data_set in deployed(central).data_sets.items():
         rows = queries.read(data_set, run(central, data_set))
+        assert rows, name
         keys = [row["Node key"] for row in rows]
         if name in ("Nodes", "Applications"):
             assert set(keys) == {datasets.key(node) for node in fleet.nodes if is_known(node)}
