@@ -1,4 +1,4 @@
-"""Runs the operators' scripts (deploy-central, deploy-members, verify, teardown) as somebody at a terminal does.
+"""Runs the operators' scripts (SCRIPTS, below) as somebody at a terminal does.
 
 They run from a checkout of their own, in which a test may change the functions' packages and the templates, and with
 profiles: one for each account of the test organization.
@@ -19,7 +19,7 @@ from local_aws.server import LocalAws
 from organization import CENTRAL_ACCOUNT, HOME_REGION, MANAGEMENT_ACCOUNT, MEMBER_ACCOUNTS
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("deploy-central", "deploy-members", "verify", "teardown")
+SCRIPTS = ("deploy-central", "deploy-members", "deploy-quicksight", "verify", "teardown")
 PROFILES = {
     "central": CENTRAL_ACCOUNT,
     "management": MANAGEMENT_ACCOUNT,

@@ -17,6 +17,7 @@ ORGANIZATION_ID = "o-a1b2c3d4e5"
 VALID = {
     "deploy-central": ["--organization-id", ORGANIZATION_ID, "--region", "us-east-1"],
     "deploy-members": ["--regions", "us-east-1", "--ou", "ou-a1b2-11111111", "--central-region", "us-east-1"],
+    "deploy-quicksight": ["--owner", "user/jane", "--central-region", "us-east-1"],
     "verify": ["--regions", "us-east-1", "--central-region", "us-east-1"],
     "teardown": ["--central-region", "us-east-1"],
 }
@@ -37,6 +38,14 @@ WRONG = [
     ("deploy-members", [*VALID["deploy-members"], "--max-concurrent-percentage", "0"], "at least 1"),
     ("deploy-members", [*VALID["deploy-members"], "--failure-tolerance-percentage", "101"], "'101' is no percentage"),
     ("deploy-members", [*VALID["deploy-members"], "--parameter", "CodeS3Key=k"], "set by scripts/build"),
+    ("deploy-quicksight", [], "--owner takes"),
+    ("deploy-quicksight", ["--owner", "jane"], "not 'jane'"),
+    ("deploy-quicksight", ["--owner", "none"], "not 'none'"),
+    ("deploy-quicksight", [*VALID["deploy-quicksight"], "--viewers", "nonesuch"], "not 'nonesuch'"),
+    ("deploy-quicksight", [*VALID["deploy-quicksight"], "--identity-region", "Ireland"], "not 'Ireland'"),
+    ("deploy-quicksight", [*VALID["deploy-quicksight"], "--import-mode", "spice"], "not 'spice'"),
+    ("deploy-quicksight", [*VALID["deploy-quicksight"], "--refresh-time", "24:00"], "not '24:00'"),
+    ("deploy-quicksight", [*VALID["deploy-quicksight"], "--parameter", "StaleAfterDays=7"], "set by --central-stack"),
     ("verify", [], "--regions takes"),
     ("verify", [*VALID["verify"], "--max-age-hours", "soon"], "not 'soon'"),
     ("teardown", ["--regions", "everywhere"], "not 'everywhere'"),

@@ -1,5 +1,6 @@
-# What deploy-central, deploy-members, verify and teardown have in common: they source this file, nobody runs it. It
-# finds the tools, speaks to AWS for one of two callers, shows AWS's refusals in AWS's words, and waits for stacks.
+# What deploy-central, deploy-members, deploy-quicksight, verify and teardown have in common: they source this file,
+# nobody runs it. It finds the tools, speaks to AWS for one of two callers, shows AWS's refusals in AWS's words, and waits
+# for stacks.
 #
 # Written for bash 3.2, which macOS has: no associative arrays, no mapfile, and an empty array counts as unset.
 # shellcheck shell=bash
