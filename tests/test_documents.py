@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from deployment import ROOT
-from templates import CENTRAL, CFN, MEMBER, load
+from operator_scripts import SCRIPTS
+from templates import CENTRAL, CFN, MEMBER, QUICKSIGHT, load
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -33,11 +34,10 @@ def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
 
 
 def section(heading: str) -> str:
-    """The text of the document on operations below a heading, up to the next of its level."""
+    """The text of the document on operations below a heading, up to the next that is not below it."""
     level = heading.split(" ")[0]
-    begin = OPERATIONS.index(f"\n{heading}")
-    end = OPERATIONS.find(f"\n{level} ", begin + 1)
-    return OPERATIONS[begin : end if end > 0 else None]
+    below = OPERATIONS.partition(f"\n{heading}")[2]
+    return re.split(rf"\n#{{1,{len(level)}}} ", below)[0]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def section(heading: str) -> str:
     [
         pytest.param(CENTRAL, "### `cfn/patch-reporting.yaml`", id="central"),
         pytest.param(MEMBER, "### `cfn/organization-resource-data-sync.yaml`", id="member"),
+        pytest.param(QUICKSIGHT, "### `cfn/quicksight.yaml`", id="quicksight"),
     ],
 )
 def test_every_parameter_is_told_of_and_no_other(template: Path, heading: str) -> None:
@@ -53,20 +54,25 @@ def test_every_parameter_is_told_of_and_no_other(template: Path, heading: str) -
     assert sorted(told) == sorted(load(template)["Parameters"])
 
 
-def test_the_defaults_told_are_the_templates() -> None:
-    rows = [
-        line.split("|") for line in section("### `cfn/patch-reporting.yaml`").splitlines() if line.startswith("| `")
-    ]
-    parameters = load(CENTRAL)["Parameters"]
-    told = {}
+@pytest.mark.parametrize(
+    ("template", "heading"),
+    [
+        pytest.param(CENTRAL, "### `cfn/patch-reporting.yaml`", id="central"),
+        pytest.param(QUICKSIGHT, "### `cfn/quicksight.yaml`", id="quicksight"),
+    ],
+)
+def test_the_defaults_told_are_the_templates(template: Path, heading: str) -> None:
+    """A cell is empty for parameters that have to be given."""
+    rows = [line.split("|") for line in section(heading).splitlines() if line.startswith("| `")]
+    told: dict[str, str] = {}
     for row in rows:
         names, defaults = re.findall(r"`(\w+)`", row[1]), [each.strip(" `") for each in row[2].split(", ")]
-        told.update(zip(names, defaults, strict=True))
-    actual = {name: str(each.get("Default", "")) for name, each in parameters.items()}
-    actual["BytesScannedCutoffPerQuery"] = f"{int(actual['BytesScannedCutoffPerQuery']) // 1024**3} GiB"
-    with_default = {name: "none" if value == "" else value for name, value in actual.items()}
-    with_default["OrganizationId"] = ""
-    assert told == with_default
+        told.update(zip(names, defaults if row[2].strip() else [""] * len(names), strict=True))
+    actual = {}
+    for name, parameter in load(template)["Parameters"].items():
+        default = str(parameter["Default"]) or "none" if "Default" in parameter else ""
+        actual[name] = f"{int(default) // 1024**3} GiB" if name == "BytesScannedCutoffPerQuery" else default
+    assert told == actual
 
 
 def test_every_script_and_option_named_is_there() -> None:
@@ -77,9 +83,9 @@ def test_every_script_and_option_named_is_there() -> None:
             options = re.findall(r"(?<=\s)--[a-z-]+", rest)
             named.setdefault(name, set()).update(options)
         # Within a sentence a script goes by its bare name.
-        for name, rest in re.findall(r"`(deploy-central|deploy-members|verify|teardown) ([^`\n|]*)`", text):
+        for name, rest in re.findall(r"`(deploy-(?:central|members|quicksight)|verify|teardown) ([^`\n|]*)`", text):
             named.setdefault(name, set()).update(re.findall(r"--[a-z-]+", rest))
-    assert {"build", "demo", "test", "deploy-central", "deploy-members", "verify", "teardown"} <= named.keys()
+    assert {"build", "demo", "test", *SCRIPTS} <= named.keys()
     for name, options in named.items():
         script = ROOT / "scripts" / name
         assert script.exists(), name
