@@ -43,6 +43,9 @@ GIVEN: dict[str, dict[str, str]] = {
         "QuickSightIdentityRegion": "eu-central-1",
     },
 }
+# Tells CloudFormation what to wait for:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-quicksight-dataset.html
+CLOUDFORMATIONS_OWN = {"IngestionWaitPolicy"}
 KINDS = [name.rpartition("::")[2] for name in NAMES]
 
 # Of the functions of Athena's engine version 3 those that the saved queries have no use for:
@@ -53,8 +56,9 @@ STATUS_COLOURS = {"Compliant": "#2E7D32", "Non-compliant": "#C62828", "Not scann
 
 
 def made(kind: str, given: str = "defaults") -> dict[str, dict[str, Any]]:
-    """The resources of a type of QuickSight's, as they are made with these parameters."""
-    return Deployed(GIVEN[given]).resources(f"AWS::QuickSight::{kind}")
+    """The requests that CloudFormation makes of the resources of a type, with these parameters."""
+    found = Deployed(GIVEN[given]).resources(f"AWS::QuickSight::{kind}")
+    return {name: {key: each[key] for key in each if key not in CLOUDFORMATIONS_OWN} for name, each in found.items()}
 
 
 def definition() -> dict[str, Any]:

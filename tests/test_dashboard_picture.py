@@ -88,7 +88,7 @@ def spoken(visual: Visual) -> dict[str, str]:
         said[f"{visual.id}.total"] = str(total[0])
     if visual.kind == "gauge":
         value, target = total
-        said[f"{visual.id}.value"], said[f"{visual.id}.target"] = str(value), str(target)
+        said[f"{visual.id}.target"] = str(target)
         said[f"{visual.id}.share"] = f"{100 * value / target:.1f}%"
     return said
 

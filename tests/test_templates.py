@@ -1151,3 +1151,27 @@ OUTPUTS = {
 @pytest.mark.parametrize("path", ALL_TEMPLATES)
 def test_outputs_are_what_the_scripts_and_the_other_templates_read(path: Path) -> None:
     assert {name: each["Value"] for name, each in load(path)["Outputs"].items()} == OUTPUTS[path]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The dashboard's template
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_import_undoes_nothing() -> None:
+    """By default CloudFormation waits for a data set's import, and undoes the stack if it fails."""
+    found = resources(QUICKSIGHT, "AWS::QuickSight::DataSet")
+    assert len(found) == 8
+    for name, each in found.items():
+        assert each["Properties"]["IngestionWaitPolicy"] == {"WaitForSpiceIngestion": False}, name
+
+
+def test_imports_run_daily_and_only_if_there_are_any() -> None:
+    schedules = resources(QUICKSIGHT, "AWS::QuickSight::RefreshSchedule")
+    data_sets = resources(QUICKSIGHT, "AWS::QuickSight::DataSet")
+    assert {each["DependsOn"] for each in schedules.values()} == data_sets.keys()
+    for name, each in schedules.items():
+        assert each["Condition"] == "IsImportedToSpice", name
+        assert each["Properties"]["DataSetId"] == data_sets[each["DependsOn"]]["Properties"]["DataSetId"], name
+        frequency = each["Properties"]["Schedule"]["ScheduleFrequency"]
+        assert frequency == {"Interval": "DAILY", "TimeOfTheDay": {"Ref": "RefreshTime"}, "TimeZone": "UTC"}, name

@@ -128,8 +128,9 @@ def gauge(canvas: Canvas, area: Area, shown: Figures, look: Look) -> None:
     thickness = 0.32 * radius
     canvas.arc(x, y, radius, thickness, -0.25, 0.25, look.empty, look.background)
     canvas.arc(x, y, radius, thickness, -0.25, -0.25 + min(share, 1) / 2, look.palette[0], look.background)
-    canvas.text(x, y - 0.26 * radius, f"{value:,}", LARGE, look.foreground, align="center", name=f"{name}.value")
-    canvas.text(x, y - 4, f"{100 * share:.1f}%", BODY + 1, GREY, align="center", name=f"{name}.share")
+    canvas.text(
+        x, y - 0.12 * radius, f"{100 * share:.1f}%", LARGE, look.foreground, align="center", name=f"{name}.share"
+    )
     for end, text in ((-1, "0"), (1, f"{target:,}")):
         middle = x + end * (radius - thickness / 2)
         canvas.text(middle, y + 15, text, SMALL, GREY, align="center", name=f"{name}.target" if end > 0 else None)

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/quicksight/latest/APIReference/API_DashboardVersionD
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -475,7 +475,7 @@ def _visual(value: dict[str, Any], sheet: str, own: dict[tuple[str, str], tuple[
             measures.append(measure)
     fields.end()
     sorting = Members(chart.take("SortConfiguration", {}))
-    sorts = tuple(_sorts(sorting, dimensions, measures))
+    sorts = tuple(_sorts(sorting, dimensions))
     limits = tuple(_limit(LIMITS[name], limit) for name in LIMITS if (limit := sorting.take(name, None)) is not None)
     sorting.end()
     collapsed, field_labels = _field_options(chart.take("FieldOptions", {}))
@@ -493,7 +493,7 @@ def _visual(value: dict[str, Any], sheet: str, own: dict[tuple[str, str], tuple[
         limits,
         own.get((sheet, visual_id), ()),
         tuple(map(_action, members.take("Actions", []))),
-        tuple(_labels(chart)) + field_labels,
+        tuple(_labels(chart, dimensions, measures)) + field_labels,
         collapsed,
         chart.take("Orientation", "VERTICAL") == "HORIZONTAL",
         chart.take("BarsArrangement", "CLUSTERED") == "STACKED",
@@ -564,7 +564,7 @@ def _measure(value: dict[str, Any], role: str) -> tuple[str, Measure]:
     return data_set, measure
 
 
-def _sorts(sorting: Members, dimensions: list[Dimension], measures: list[Measure]) -> Iterator[Sort]:
+def _sorts(sorting: Members, dimensions: list[Dimension]) -> Iterator[Sort]:
     for each in sorting.take("CategorySort", []):
         field = _exactly("FieldId", "Direction")(_only(each, "FieldSort"))
         (category,) = [dimension.field_id for dimension in dimensions if dimension.role == "category"]
@@ -574,11 +574,8 @@ def _sorts(sorting: Members, dimensions: list[Dimension], measures: list[Measure
         yield Sort("", field["FieldId"], field["Direction"] == "DESC")
     for each in sorting.take("FieldSortOptions", []):
         _exactly("FieldId", "SortBy")(each)
-        column = _exactly("SortBy", "Direction", "AggregationFunction")(_only(each["SortBy"], "Column"))
-        aggregation = _only(column["AggregationFunction"], "CategoricalAggregationFunction")
-        wanted = (_column(column["SortBy"])[1], aggregation)
-        by = _one([measure.field_id for measure in measures if (measure.column, measure.aggregation) == wanted])
-        yield Sort(each["FieldId"], by, column["Direction"] == "DESC")
+        field = _exactly("FieldId", "Direction")(_only(each["SortBy"], "Field"))
+        yield Sort(each["FieldId"], field["FieldId"], field["Direction"] == "DESC")
 
 
 def _limit(role: str, value: dict[str, Any]) -> Limit:
@@ -601,10 +598,17 @@ def _field_options(value: dict[str, Any]) -> tuple[tuple[str, ...], tuple[tuple[
     return tuple(collapsed), labels
 
 
-def _labels(chart: Members) -> Iterable[tuple[str, str]]:
+def _labels(chart: Members, dimensions: list[Dimension], measures: list[Measure]) -> Iterator[tuple[str, str]]:
+    """Names for roles; the API wants each to say of which field it is, which has to be the role's own."""
+    fields = {each.field_id: each for each in (*dimensions, *measures)}
     for name, role in LABELS.items():
         if options := chart.take(name, None):
-            yield role, _only(_one(_only(options, "AxisLabelOptions")), "CustomLabel")
+            label = _exactly("CustomLabel", "ApplyTo")(_one(_only(options, "AxisLabelOptions")))
+            target = _exactly("FieldId", "Column")(label["ApplyTo"])
+            field = fields.get(target["FieldId"])
+            if field is None or (field.role, field.column) != (role, _column(target["Column"])[1]):
+                raise ValueError(f"{name} is of another field: {target}")
+            yield role, label["CustomLabel"]
 
 
 def _action(value: dict[str, Any]) -> Action:

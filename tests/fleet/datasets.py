@@ -79,7 +79,9 @@ def scan_age(node: Node, asking: Asking) -> str:
 def execution_type(node: Node) -> str:
     """Only the summary of its compliance tells what ran a node's scan."""
     scan = meanings.compliance_summary(node)
-    return scan.execution_type if scan else "None"
+    if scan:
+        return scan.execution_type
+    return "None" if meanings.status(node) == meanings.NOT_SCANNED else "Unknown"
 
 
 def pends_reboot(node: Node) -> bool:
