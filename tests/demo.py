@@ -255,7 +255,9 @@ def print_how_to_use(server: LocalAws) -> None:
     for name, value in operator_env(server).items():
         console.print(f"  export {name}={value}", soft_wrap=True)
     console.print("\n  aws athena list-named-queries --work-group patch-workgroup --profile central")
-    console.print("\nThe commands of README.md work there as they stand.")
+    console.print(
+        "\nThe commands of README.md work there as they stand, but for QuickSight's: nobody is signed up for it."
+    )
     console.print(f"\nEnd it with: kill {server.pid}")
 
 

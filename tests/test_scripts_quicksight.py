@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+import jmespath
 import pytest
 
 import arrivals
@@ -129,6 +130,22 @@ def test_a_table_that_athena_refuses_to_query_is_named(checkout: Checkout, centr
     assert line.endswith(f": {CRAWL}")
     central.set_repair(enabled=True)
     arrivals.crawl(central)
+
+
+def test_a_view_may_have_a_column_of_any_name(checkout: Checkout, central: Central) -> None:
+    glue, database = central.client("glue"), central.outputs["GlueDatabaseName"]
+    columns = [{"Name": "resourceid", "Type": "string"}, {"Name": "resourcetype", "Type": "string"}]
+    view = {"Name": "my_nodes", "TableType": "VIRTUAL_VIEW", "StorageDescriptor": {"Columns": columns}}
+    glue.create_table(DatabaseName=database, TableInput=view)
+    assert "is not signed up for QuickSight" in refusal(checkout.run(*DEPLOY), checkout)
+    glue.delete_table(DatabaseName=database, Name="my_nodes")
+
+
+def test_whoever_may_not_list_tables_is_told_so_and_goes_on(checkout: Checkout) -> None:
+    with checkout.refusing("*glue\\ get-tables*", DENIED.format("GetTables")):
+        run = checkout.run(*DEPLOY)
+    assert "note: can't see whether a crawl has made the tables: " in run.output
+    assert "is not signed up for QuickSight" in refusal(run, checkout)
 
 
 def test_a_single_missing_table_is_the_only_one_named(checkout: Checkout, central: Central) -> None:
@@ -255,9 +272,28 @@ def test_a_dry_run_tells_the_deployment_and_changes_nothing(checkout: Checkout, 
     assert {name: given[name] for name in names} == {name: central.outputs[name] for name in names}
     assert given["QuickSightIdentityRegion"] == IDENTITY_REGION
     assert (given["QuickSightOwnerType"], given["QuickSightOwner"]) == ("user", OWNER)
+    assert given["StaleAfterDays"] == "30", "the central stack's"
     assert given["RefreshTime"] == "01:00", "an hour after the crawler"
     assert "ImportMode" not in given, "the template's default"
     assert "note: " not in run.output
+
+
+def test_a_group_may_own_it_and_the_template_may_go_through_a_bucket_of_ones_own(
+    checkout: Checkout, aws: LocalAws
+) -> None:
+    quicksight(aws, "CreateGroup", IDENTITY_REGION, GroupName="Owners", Namespace="default")
+    run = checkout.run("deploy-quicksight", "--owner", "group/Owners", *PROFILE, "--code-bucket", "mine", "--dry-run")
+    given = overrides(run)
+    assert (given["QuickSightOwnerType"], given["QuickSightOwner"]) == ("group", "Owners")
+    assert " --s3-bucket mine " in f"{run.output} "
+    assert "--resolve-s3" not in run.output
+
+
+def test_what_the_central_stack_calls_stale_is_stale_here(checkout: Checkout) -> None:
+    real = ROOT / ".venv" / "bin" / "aws"
+    edit = shlex.quote(r"s/\(StaleAfterDays\).*/\1\t45/")
+    with checkout.answering("*--stack-name\\ patch-reporting\\ *", f'{real} "$@" | sed {edit}; exit 0'):
+        assert overrides(checkout.run(*DEPLOY, "--dry-run"))["StaleAfterDays"] == "45"
 
 
 @pytest.mark.parametrize(
@@ -328,7 +364,7 @@ def test_viewers_that_are_gone_since_are_named(checkout: Checkout) -> None:
     gone = "An error occurred (ResourceNotFoundException) when calling the DescribeGroup operation: not found"
     with checkout.refusing("*quicksight\\ describe-group\\ *", gone):
         line = refusal(checkout.run(*DEPLOY), checkout)
-    assert "QuickSight has no group Patch watchers in the namespace default" in line
+    assert f"QuickSight has no group Patch watchers (the viewers that {STACK} has; name others with --viewers" in line
 
 
 def test_an_owner_who_can_only_read_is_noted(checkout: Checkout) -> None:
@@ -352,9 +388,9 @@ def test_spice_imports_all_data_sets_each_day_and_viewers_can_be_taken_away(chec
     ("answer", "words"),
     [
         ("RUNNING\\tNone\\tNone", f"note: not imported yet, so there is nothing to see of them: {STACK}-tag"),
-        ("FAILED\\tSQL_EXCEPTION\\tbad SQL", f"    import of {STACK}-tag: FAILED: SQL_EXCEPTION: bad SQL"),
+        ("FAILED\\tSQL_EXCEPTION\\tbad SQL\\nat 1", f"    import of {STACK}-tag: FAILED: SQL_EXCEPTION: bad SQL at 1"),
     ],
-    ids=["running", "failed"],
+    ids=["running", "failed, in two lines"],
 )
 def test_an_import_that_is_not_done_is_told_and_one_that_failed_fails_the_run(
     checkout: Checkout, aws: LocalAws, answer: str, words: str
@@ -366,6 +402,19 @@ def test_an_import_that_is_not_done_is_told_and_one_that_failed_fails_the_run(
     assert "imported: 7 of 8 data sets" in run.output
     assert words in (run.errors.splitlines()[0] if failed else run.output)
     assert parameters(aws)["RefreshTime"] == "03:30", "as given before"
+
+
+def test_the_newest_import_is_the_one_that_counts(checkout: Checkout) -> None:
+    """In whichever order QuickSight lists them, which the API does not document."""
+    run = checkout.run(*DEPLOY)
+    assert run.status == 0, run.all
+    call = next(call for call in checkout.calls() if "list-ingestions" in call)
+    query = call.partition("--query ")[2].partition(" --aws-account-id")[0]
+    older = {"IngestionStatus": "FAILED", "CreatedTime": "2026-01-14T02:00:00+00:00"}
+    newer = {"IngestionStatus": "COMPLETED", "CreatedTime": "2026-01-15T02:00:00+00:00"}
+    for order in ([older, newer], [newer, older]):
+        assert jmespath.search(query, {"Ingestions": order})[0] == "COMPLETED"
+    assert jmespath.search(query, {}) is None, "an answer without any"
 
 
 def definition(aws: LocalAws, column: str) -> dict[str, Any]:
@@ -403,7 +452,7 @@ def test_errors_of_the_dashboard_and_of_the_analysis_are_told_and_fail_the_run(
     assert errors[0].startswith(f"    dashboard {DASHBOARD}, version 4: ")
     assert errors[-1].startswith(f"    analysis {analysis}: ")
     assert all("No such column" in each for each in errors)
-    assert ADDRESS not in run.output
+    assert run.output.splitlines()[-1].strip() == ADDRESS, "where the errors can be seen"
     assert "note: " not in run.output, "nobody is asked to publish a version with errors"
 
 

@@ -456,7 +456,7 @@ PATTERNS = [
         ["arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
         ["", "arn:aws:kms:us-east-1:111122223333:alias/mine"],
     ),
-    (QUICKSIGHT, "QuickSightOwner", ["jane", "Admin/jane@example.com", "Ops team"], ["", " jane", 'a"b', "a'b"]),
+    (QUICKSIGHT, "QuickSightOwner", ["jane", "Admin/jane@example.com", "O'Neil"], ["", " jane", 'a"b', "a\\b"]),
     (QUICKSIGHT, "QuickSightViewers", ["", "jane", "Admin/jane@example.com"], [" ", 'a"b']),
     (QUICKSIGHT, "QuickSightNamespace", ["default", "team_1.a-b"], ["", "a/b", "a b"]),
     (
