@@ -1,0 +1,1 @@
+"""Speed, size and cost, measured side by side: what `scripts/bench` runs."""
