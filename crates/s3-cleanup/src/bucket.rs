@@ -1,5 +1,7 @@
 //! The six calls to Amazon S3, each bound to one bucket and to the account that must own it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::str::Utf8Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -10,6 +12,9 @@ use crate::bucket_name::BucketName;
 use crate::client::{Clients, is_busy};
 use crate::error::{Cause, Refusal};
 use crate::key;
+use crate::listing_body::ShortListing;
+use crate::plan::Range;
+use crate::versions::{Version, Versions};
 
 /// Most keys that one `DeleteObjects` takes.
 ///
@@ -32,14 +37,6 @@ pub(crate) struct Bucket<'a> {
     pub(crate) owner: &'a str,
 }
 
-/// One version of an object, or one delete marker: both go in the same way.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Version {
-    pub(crate) key: String,
-    /// `null` in a bucket whose versioning was never on.
-    pub(crate) version_id: Option<String>,
-}
-
 /// A place in the order of a listing; the listing goes on behind it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Marker {
@@ -47,10 +44,12 @@ pub(crate) struct Marker {
     pub(crate) version_id: Option<String>,
 }
 
-/// One page of versions: at most 1,000 of `versions` and `folders` together.
+/// One page of versions: at most 1,000 of `versions`, `singles` and `folders` together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Page {
-    pub(crate) versions: Vec<Version>,
+    pub(crate) versions: Versions,
+    /// Those whose keys [XML can't carry](key::fits_xml).
+    pub(crate) singles: Vec<Version>,
     /// The prefixes, up to a slash, of all the keys that have one behind the prefix asked for.
     pub(crate) folders: Vec<String>,
     /// Where the next page begins, unless this is the last.
@@ -149,77 +148,86 @@ impl Bucket<'_> {
         }
     }
 
-    /// One page of the versions and delete markers below `prefix`, from `from` on; with `by_folder` those in deeper
-    /// folders are not listed but their folders are.
-    pub(crate) async fn list(
-        &self,
-        prefix: &str,
-        by_folder: bool,
-        from: Option<Marker>,
-    ) -> Result<Page, CallError> {
+    /// One page of the versions and delete markers of a range.
+    pub(crate) async fn list(&self, range: &Range) -> Result<Page, CallError> {
         const OPERATION: &str = "ListObjectVersions";
+        let from = range.from.clone();
         let (key_marker, version_id_marker) =
             from.map(|marker| (marker.key, marker.version_id)).unzip();
-        let page = self
+        let answer = self
             .clients
             .general
             .list_object_versions()
             .bucket(self.name.as_str())
             .expected_bucket_owner(self.owner)
             .encoding_type(EncodingType::Url)
-            .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
-            .set_delimiter(by_folder.then(|| "/".to_owned()))
+            .set_prefix((!range.prefix.is_empty()).then(|| range.prefix.clone()))
+            .set_delimiter(range.by_folder.then(|| "/".to_owned()))
             .set_key_marker(key_marker)
             .set_version_id_marker(version_id_marker.flatten())
+            .customize()
+            .interceptor(ShortListing)
             .send()
             .await
             .map_err(|error| CallError::new(OPERATION, error))?;
 
-        let decoder = Decoder::new(OPERATION, page.encoding_type.as_ref());
-        let listed = page
-            .versions
-            .into_iter()
-            .flatten()
-            .map(|version| (version.key, version.version_id));
-        let markers = page
-            .delete_markers
-            .into_iter()
-            .flatten()
-            .map(|marker| (marker.key, marker.version_id));
-        let versions = listed.chain(markers).filter_map(|(key, version_id)| {
-            let key = decoder.decode(key?);
-            Some(key.map(|key| Version { key, version_id }))
-        });
-        let folders = page
-            .common_prefixes
-            .into_iter()
-            .flatten()
-            .filter_map(|folder| folder.prefix);
-        let next = page
+        let decoder = Decoder::new(OPERATION, answer.encoding_type.as_ref());
+        let is_in_range = |key: &str| range.up_to.as_deref().is_none_or(|up_to| key <= up_to);
+        let mut page = Page::default();
+        let listed = answer.versions.into_iter().flatten();
+        let markers = answer.delete_markers.into_iter().flatten();
+        let found = listed
+            .map(|version| (version.key, version.version_id))
+            .chain(markers.map(|marker| (marker.key, marker.version_id)));
+        for (key, version_id) in found {
+            let Some(key) = key else {
+                continue;
+            };
+            let key = decoder.decode(&key)?;
+            if !is_in_range(&key) {
+                continue;
+            }
+            if key::fits_xml(&key) {
+                page.versions.push(&key, version_id.as_deref());
+            } else {
+                let key = key.into_owned();
+                page.singles.push(Version { key, version_id });
+            }
+        }
+        for folder in answer.common_prefixes.into_iter().flatten() {
+            let Some(folder) = folder.prefix else {
+                continue;
+            };
+            let folder = decoder.decode(&folder)?;
+            if is_in_range(&folder) {
+                page.folders.push(folder.into_owned());
+            }
+        }
+        let next = answer
             .next_key_marker
-            .filter(|_| page.is_truncated == Some(true));
-        Ok(Page {
-            versions: versions.collect::<Result<_, _>>()?,
-            folders: folders
-                .map(|folder| decoder.decode(folder))
-                .collect::<Result<_, _>>()?,
-            next: next
-                .map(|key| decoder.decode(key))
-                .transpose()?
-                .map(|key| Marker {
-                    key,
-                    version_id: page.next_version_id_marker,
-                }),
-        })
+            .filter(|_| answer.is_truncated == Some(true));
+        if let Some(next) = next {
+            let key = decoder.decode(&next)?.into_owned();
+            page.next = is_in_range(&key).then_some(Marker {
+                key,
+                version_id: answer.next_version_id_marker,
+            });
+        }
+        Ok(page)
     }
 
-    /// Deletes up to [`MAX_KEYS_PER_DELETE`] versions whose keys [fit XML](key::fits_xml). What is gone already counts
-    /// as deleted.
-    pub(crate) async fn delete(&self, versions: &[Version]) -> Result<Deletion, CallError> {
+    /// Deletes up to [`MAX_KEYS_PER_DELETE`] versions, all with keys that [fit XML](key::fits_xml), or a single one with
+    /// any key. What is gone already counts as deleted.
+    pub(crate) async fn delete(&self, versions: &Versions) -> Result<Deletion, CallError> {
+        if versions.len() == 1
+            && let Some(version) = versions.iter().find(|it| !key::fits_xml(&it.key))
+        {
+            return self.delete_single(&version).await;
+        }
         let objects = versions.iter().map(|version| {
             let object = ObjectIdentifier::builder()
-                .key(&version.key)
-                .set_version_id(version.version_id.clone());
+                .key(version.key)
+                .set_version_id(version.version_id);
             object
                 .build()
                 .expect("the one required member, the key, is set")
@@ -246,25 +254,36 @@ impl Bucket<'_> {
             Err(error) => return Err(CallError::new("DeleteObjects", error)),
         };
         let errors = answer.errors.into_iter().flatten();
-        let refused = errors.filter(|error| !is_gone(error.code())).map(|error| {
-            // The version as it was sent: deleting a key without one would add a delete marker.
-            let is_meant = |version: &&Version| {
-                error.key() == Some(&*version.key)
-                    && (error.version_id.is_none() || error.version_id == version.version_id)
-            };
-            let version = versions.iter().find(is_meant).cloned();
+        let errors: Vec<_> = errors.filter(|error| !is_gone(error.code())).collect();
+        if errors.is_empty() {
+            return Ok(Deletion::Done(Vec::new()));
+        }
+        let mut sent: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Version { key, version_id } in versions.iter() {
+            sent.entry(key).or_default().push(version_id);
+        }
+        let refused = errors.into_iter().map(|error| {
             let refusal = Refusal {
                 key: error.key.unwrap_or_default(),
                 code: error.code.unwrap_or_default(),
                 message: error.message.unwrap_or_default(),
             };
+            // The version as it was sent: deleting a key without one would add a delete marker.
+            let is_meant =
+                |id: &&Option<String>| error.version_id.is_none() || error.version_id == **id;
+            let ids = sent.get(&refusal.key);
+            let id = ids.and_then(|ids| ids.iter().find(is_meant));
+            let version = id.map(|id| Version {
+                key: refusal.key.clone(),
+                version_id: id.clone(),
+            });
             (version, refusal)
         });
         Ok(Deletion::Done(refused.collect()))
     }
 
     /// Deletes one version, whatever its key. What is gone already counts as deleted.
-    pub(crate) async fn delete_single(&self, version: &Version) -> Result<Deletion, CallError> {
+    async fn delete_single(&self, version: &Version) -> Result<Deletion, CallError> {
         let deleted = self
             .clients
             .deleting
@@ -316,7 +335,8 @@ impl Bucket<'_> {
         let decoder = Decoder::new(OPERATION, page.encoding_type.as_ref());
         let uploads = page.uploads.into_iter().flatten().filter_map(|upload| {
             let id = upload.upload_id?;
-            Some(decoder.decode(upload.key?).map(|key| Upload { key, id }))
+            let key = decoder.decode(&upload.key?).map(Cow::into_owned);
+            Some(key.map(|key| Upload { key, id }))
         });
         let next = page
             .next_key_marker
@@ -325,7 +345,10 @@ impl Bucket<'_> {
         Ok(UploadPage {
             uploads: uploads.collect::<Result<_, _>>()?,
             next: next
-                .map(|(key, id)| decoder.decode(key).map(|key| Upload { key, id }))
+                .map(|(key, id)| {
+                    let key = decoder.decode(&key).map(Cow::into_owned);
+                    key.map(|key| Upload { key, id })
+                })
                 .transpose()?,
         })
     }
@@ -364,11 +387,11 @@ impl Decoder {
         }
     }
 
-    fn decode(&self, text: String) -> Result<String, CallError> {
+    fn decode<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, CallError> {
         if !self.is_encoded {
-            return Ok(text);
+            return Ok(Cow::Borrowed(text));
         }
-        key::decode(&text).map_err(|_: Utf8Error| {
+        key::decode(text).map_err(|_: Utf8Error| {
             CallError::Cause(Cause::Encoding {
                 operation: self.operation,
             })

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::bucket::{Bucket, CallError};
+use crate::bucket::{Bucket, CallError, UploadPage};
 use crate::error::Cause;
+use crate::plan::MAX_LISTINGS;
 use crate::progress::Progress;
-use crate::sweep::{MAX_IN_FLIGHT, sweep};
+use crate::sweep::sweep;
 
 /// How many sweeps may find something. A first one does in every bucket that is not empty; further ones find what
 /// was written in the meantime.
@@ -40,17 +41,28 @@ async fn empty_with_consent(
     bucket: &Bucket<'_>,
     progress: &Progress,
 ) -> Result<Emptied, CallError> {
-    if !bucket.consents().await? {
+    // Looking does not need the consent, and takes as long.
+    let (consents, uploads) = tokio::join!(bucket.consents(), bucket.uploads(None));
+    if !consents? {
         return Ok(Emptied::WithoutConsent);
     }
-    sweep_until_empty(bucket, progress).await?;
+    sweep_until_empty(bucket, progress, uploads?).await?;
     Ok(Emptied::Empty)
 }
 
-async fn sweep_until_empty(bucket: &Bucket<'_>, progress: &Progress) -> Result<(), CallError> {
+async fn sweep_until_empty(
+    bucket: &Bucket<'_>,
+    progress: &Progress,
+    uploads: UploadPage,
+) -> Result<(), CallError> {
+    let mut first_uploads = Some(uploads);
     for pass in 1..=MAX_PASSES {
         // Uploads first: one that is completed in the meantime becomes a version for the sweep.
-        let aborted = abort_uploads(bucket).await?;
+        let uploads = match first_uploads.take() {
+            Some(uploads) => uploads,
+            None => bucket.uploads(None).await?,
+        };
+        let aborted = abort(bucket, uploads).await?;
         let swept = sweep(bucket, progress).await?;
         if !swept.refusals.is_empty() {
             return Err(CallError::Cause(Cause::Refused(swept.refusals)));
@@ -66,21 +78,19 @@ async fn sweep_until_empty(bucket: &Bucket<'_>, progress: &Progress) -> Result<(
     Err(CallError::Cause(Cause::Refilled { passes: MAX_PASSES }))
 }
 
-/// Aborts all incomplete uploads and returns how many there were.
-async fn abort_uploads(bucket: &Bucket<'_>) -> Result<usize, CallError> {
+/// Aborts the incomplete uploads of a page and all behind it, and returns how many there were.
+async fn abort(bucket: &Bucket<'_>, mut page: UploadPage) -> Result<usize, CallError> {
     let mut aborted = 0;
-    let mut from = None;
     loop {
-        let page = bucket.uploads(from).await?;
         aborted += page.uploads.len();
         stream::iter(page.uploads)
             .map(|upload| bucket.abort(upload))
-            .buffer_unordered(MAX_IN_FLIGHT)
+            .buffer_unordered(MAX_LISTINGS)
             .try_collect::<()>()
             .await?;
-        from = page.next;
-        if from.is_none() {
+        let Some(next) = page.next else {
             return Ok(aborted);
-        }
+        };
+        page = bucket.uploads(Some(next)).await?;
     }
 }

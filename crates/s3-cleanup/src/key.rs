@@ -1,5 +1,6 @@
 //! Keys as they travel: an object key is any UTF-8 text, and XML 1.0 is not.
 
+use std::borrow::Cow;
 use std::str::Utf8Error;
 
 use percent_encoding::percent_decode_str;
@@ -7,18 +8,22 @@ use percent_encoding::percent_decode_str;
 /// Decodes a key, prefix or marker of a listing that was asked for with `encoding-type=url`.
 ///
 /// S3 encodes as HTML forms do: a space is `+`, and a plus sign is `%2B`.
-pub(crate) fn decode(text: &str) -> Result<String, Utf8Error> {
-    Ok(percent_decode_str(&text.replace('+', " "))
-        .decode_utf8()?
-        .into_owned())
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, Utf8Error> {
+    if text.contains('+') {
+        let text = text.replace('+', " ");
+        let decoded = percent_decode_str(&text).decode_utf8()?;
+        return Ok(Cow::Owned(decoded.into_owned()));
+    }
+    percent_decode_str(text).decode_utf8()
 }
 
 /// Whether XML 1.0 can carry the key: the body of a `DeleteObjects` request is XML, that of a `DeleteObject` empty.
 ///
 /// See [the characters of XML](https://www.w3.org/TR/xml/#charsets).
 pub(crate) fn fits_xml(key: &str) -> bool {
-    key.chars()
-        .all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..))
+    let is_plain = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain
+        || key.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..))
 }
 
 #[cfg(test)]

@@ -15,14 +15,18 @@ mod bucket_name;
 mod client;
 mod empty;
 mod error;
+mod guess;
 mod handler;
 mod key;
+mod listing_body;
 mod pace;
+mod plan;
 mod progress;
 mod properties;
 mod stack;
 mod status;
 mod sweep;
+mod versions;
 
 pub use bucket_name::{BucketName, BucketNameError};
 pub use client::s3_client;
