@@ -1,8 +1,11 @@
-"""What a living process has used so far."""
+"""What processes use."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,3 +33,36 @@ def usage(pid: int) -> Usage:
     if high_water is None:
         raise ProcessLookupError(f"process {pid} has ended")
     return Usage(cpu_seconds, int(high_water[1]) * 1024)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended: its seconds from just before it was spawned, its status and what it used."""
+
+    seconds: float
+    status: int
+    usage: Usage
+
+
+# How often a command's memory is looked at.
+_LOOK_SECONDS = 0.01
+
+
+def run(command: list[str], environment: dict[str, str], output: Path, timeout: float) -> Ended:
+    """Runs a command to its end, or for so long, with its output in a file."""
+    peak = 0
+    with output.open("wb") as log:
+        streams = [(os.POSIX_SPAWN_DUP2, log.fileno(), stream) for stream in (1, 2)]
+        started = time.perf_counter()
+        pid = os.posix_spawn(command[0], command, environment, file_actions=streams)
+        while True:
+            ended, status, used = os.wait4(pid, os.WNOHANG)
+            if ended:
+                seconds = time.perf_counter() - started
+                cpu_seconds = used.ru_utime + used.ru_stime
+                return Ended(seconds, os.waitstatus_to_exitcode(status), Usage(cpu_seconds, peak))
+            if time.perf_counter() > started + timeout:
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                peak = max(peak, usage(pid).peak_rss_bytes)
+            time.sleep(_LOOK_SECONDS)
