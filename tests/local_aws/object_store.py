@@ -29,8 +29,13 @@ def list_objects(bucket: str, prefix: str) -> Objects:
     if home is None:
         raise BucketNotFoundError(bucket)
     stored = s3._buckets.get_scoped(home[0], None, bucket)["objects"]
-    found = {key: record for key, record in list(stored.items()) if key.startswith(prefix) and record["size"]}
-    return dict(sorted(found.items()))
+    found: Objects = {}
+    for key in stored.keys_since(prefix):
+        if not key.startswith(prefix):
+            break
+        if (record := stored.get(key)) and record["size"]:  # it may have gone in the meantime
+            found[key] = record
+    return found
 
 
 def body(bucket: str, key: str, record: dict[str, Any]) -> bytes:

@@ -6,7 +6,8 @@
   happens to everyone who empties a bucket page by page, and encodes keys on request:
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 
-MiniStack returns pages of any size, loses the rest of a key's versions when the marker is gone, and does not encode.
+MiniStack returns pages of any size, loses the rest of a key's versions when the marker is gone, does not encode, and
+sorts the whole bucket for each page.
 
 LOCAL_AWS_LIST_VERSIONS_SECONDS makes a bucket of some thousand objects a large one: it is how long each page of
 ListObjectVersions takes.
@@ -15,7 +16,6 @@ ListObjectVersions takes.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -24,6 +24,8 @@ from urllib.parse import quote_plus
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ministack.services import s3
+
+from local_aws.s3_key_order import Objects, rows_since
 
 MAX_KEYS = 1000
 
@@ -79,23 +81,12 @@ def _entries(
 ) -> Iterator[tuple[str, dict[str, Any] | None, list[str]]]:
     """(key, version, ids of the key's older versions) in S3's order; version None stands for a common prefix."""
 
-    def wanted(key: str) -> bool:
-        return key.startswith(prefix) and (key > key_marker or bool(version_marker and key == key_marker))
-
-    keys = {key for key in bucket["objects"] if wanted(key)}
-    keys.update(key for name, key in s3._object_versions if name == bucket_name and wanted(key))
-    last_group = None
-    # A page needs few of many keys: a heap gives the next ones without sorting all.
-    heap = list(keys)
-    heapq.heapify(heap)
-    while heap:
-        key = heapq.heappop(heap)
-        end = key.find(delimiter, len(prefix)) if delimiter else -1
-        if end >= 0:
-            group = key[: end + len(delimiter)]
-            if group not in (last_group, key_marker):
-                last_group = group
-                yield group, None, []
+    for key, is_group in rows_since(bucket["objects"].all_keys_since, prefix, delimiter, key_marker):
+        if key == key_marker and not version_marker:
+            continue
+        if is_group:
+            if key != key_marker:
+                yield key, None, []
             continue
         versions = _versions(bucket_name, bucket, key)
         if version_marker and key == key_marker:
@@ -140,6 +131,17 @@ def _add_version(root: Element, key: str, version: dict[str, Any]) -> None:
     SubElement(SubElement(entry, "Owner"), "ID").text = s3._canonical_owner_id()
 
 
+def _page_of_objects(
+    objects: Objects, prefix: str, delimiter: str, max_keys: int, start_after: str
+) -> tuple[list[str], list[str], bool, str]:
+    """What ListObjects and ListObjectsV2 list: keys, common prefixes, whether there are more, and the last of them."""
+    rows = (row for row in rows_since(objects.keys_since, prefix, delimiter, start_after) if row[0] > start_after)
+    page = list(islice(rows, max_keys))
+    keys = [key for key, is_group in page if not is_group]
+    groups = [key for key, is_group in page if is_group]
+    return keys, groups, next(rows, None) is not None, page[-1][0] if page else ""
+
+
 def _first(query: Query, name: str) -> str:
     values = query.get(name, "")
     return (values[0] if values else "") if isinstance(values, list) else values
@@ -154,7 +156,7 @@ def _capped(list_objects: Callable[[str, Query], tuple]) -> Callable[[str, Query
 
 
 def install() -> None:
-    """Replaces the listing of versions and caps the other listings."""
+    """Replaces the listing of versions, and what the other listings list."""
     serve_s3, seconds = s3.handle_request, float(os.environ.get("LOCAL_AWS_LIST_VERSIONS_SECONDS", "0"))
 
     async def serve(
@@ -166,5 +168,6 @@ def install() -> None:
 
     s3.handle_request = serve
     s3._list_object_versions = list_object_versions
+    s3._collect_list_entries = _page_of_objects
     s3._list_objects_v1 = _capped(s3._list_objects_v1)
     s3._list_objects_v2 = _capped(s3._list_objects_v2)
