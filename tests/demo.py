@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -58,13 +58,21 @@ if not console.is_terminal:
     console.width = 120
 
 
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """Prints what is being done and, when it is done, how long it took."""
-    console.print(f"[bold]==> {title}[/bold]")
-    start = time.monotonic()
-    yield
-    console.print(f"    [dim]{time.monotonic() - start:.1f} s[/dim]")
+class Steps:
+    """Prints what is being done and, when it is done, how long it took; tells `ended` the name and the seconds too."""
+
+    def __init__(self, ended: Callable[[str, float], None] = lambda name, seconds: None) -> None:
+        self._ended = ended
+
+    @contextmanager
+    def __call__(self, name: str, title: str) -> Iterator[None]:
+        """One step."""
+        console.print(f"[bold]==> {title}[/bold]")
+        start = time.monotonic()
+        yield
+        seconds = time.monotonic() - start
+        console.print(f"    [dim]{seconds:.1f} s[/dim]")
+        self._ended(name, seconds)
 
 
 def say(text: str) -> None:
@@ -183,7 +191,7 @@ def summary_cells(counts: list[int], percent: str) -> list[str]:
     ]
 
 
-def run(server: LocalAws, *, keep: bool) -> None:
+def run(server: LocalAws, step: Steps, *, keep: bool) -> None:
     """Every step from the empty accounts to the report and, unless `keep`, back to empty accounts."""
     central = Central(server)
     members = Members(central)
@@ -191,19 +199,19 @@ def run(server: LocalAws, *, keep: bool) -> None:
     profiles = ("--central-profile", "central", "--stackset-profile", "management")
     regions = ("--regions", ",".join(REGIONS))
 
-    with step(f"Deploying the central stack (account {CENTRAL_ACCOUNT}, {HOME_REGION})"):
+    with step("central stack", f"Deploying the central stack (account {CENTRAL_ACCOUNT}, {HOME_REGION})"):
         arguments = ("--organization-id", ORGANIZATION["Id"], "--profile", "central", "--skip-build")
         run_script(server, "deploy-central", *arguments)
         central.read_outputs()
 
-    with step(f"Deploying the members ({len(MEMBER_ACCOUNTS)} accounts x {len(REGIONS)} Regions)"):
+    with step("members", f"Deploying the members ({len(MEMBER_ACCOUNTS)} accounts x {len(REGIONS)} Regions)"):
         run_script(server, "deploy-members", *regions, "--ou", WORKLOADS, *profiles, "--skip-build")
 
-    with step("Waiting for the resource data syncs to ship their files"):
+    with step("files", "Waiting for the resource data syncs to ship their files"):
         members.wait_for_data()
         say(f"{object_versions(server, central.sync_bucket)} objects in the inventory bucket")
 
-    with step("Crawling, with the repair switched off, as the data would be without it"):
+    with step("crawl", "Crawling, with the repair switched off, as the data would be without it"):
         central.set_repair(enabled=False)
         central.crawl()
         try:
@@ -213,14 +221,14 @@ def run(server: LocalAws, *, keep: bool) -> None:
         else:
             raise RuntimeError("the query on the duplicate column succeeded, which Athena would refuse")
 
-    with step("Crawling again with the repair on: crawler -> EventBridge -> column deleter"):
+    with step("crawl and repair", "Crawling again with the repair on: crawler -> EventBridge -> column deleter"):
         central.set_repair(enabled=True)
         central.crawl()
         central.wait_for_repair()
         result = central.run_query(COUNT)
         say(f"[green]repaired:[/green] the same query counts {result.rows[0][0]} nodes")
 
-    with step("Running every saved query of the workgroup"):
+    with step("queries", "Running every saved query of the workgroup"):
         queries = central.saved_queries()
         results = {name: central.run_saved_query(query) for name, query in queries.items()}
         say(f"{len(results)} queries, {sum(len(result.rows) for result in results.values())} rows")
@@ -235,10 +243,10 @@ def run(server: LocalAws, *, keep: bool) -> None:
         print_how_to_use(server)
         return
 
-    with step("Checking the whole"):
+    with step("check", "Checking the whole"):
         run_script(server, "verify", *regions, *profiles)
 
-    with step("Removing everything"):
+    with step("removal", "Removing everything"):
         buckets = [central.sync_bucket, central.results_bucket]
         before = {bucket: object_versions(server, bucket) for bucket in buckets}
         run_script(server, "teardown", "--delete-data", *profiles)
@@ -261,6 +269,18 @@ def print_how_to_use(server: LocalAws) -> None:
     console.print(f"\nEnd it with: kill {server.pid}")
 
 
+def local_aws(nodes: int, *, keep: bool = False, settings: dict[str, str] | None = None) -> LocalAws:
+    """The demo's organization with a fleet of so many nodes, not yet started; for `settings` see LocalAws.extra_env."""
+    fleet = {
+        "seed": SEED,
+        "accounts": MEMBER_ACCOUNTS,
+        "regions": REGIONS,
+        "nodes": nodes,
+        "now": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return LocalAws(ORGANIZATION, fleet, settings, keep=keep)
+
+
 def main() -> int:
     """Parses the command line and runs the demo; 1 after a failure, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="scripts/demo")
@@ -270,20 +290,14 @@ def main() -> int:
     # SIGTERM and SIGHUP unwind like Ctrl-C, so that nothing is left running.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    fleet = {
-        "seed": SEED,
-        "accounts": MEMBER_ACCOUNTS,
-        "regions": REGIONS,
-        "nodes": arguments.nodes,
-        "now": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    server = LocalAws(organization=ORGANIZATION, fleet=fleet, keep=arguments.keep)
+    server = local_aws(arguments.nodes, keep=arguments.keep)
+    step = Steps()
     start = time.monotonic()
     try:
-        with step("Starting the local AWS"):
+        with step("start", "Starting the local AWS"):
             server.start()
             say(f"{server.endpoint}, a sample fleet of {arguments.nodes} nodes")
-        run(server, keep=arguments.keep)
+        run(server, step, keep=arguments.keep)
     except KeyboardInterrupt:
         console.print("\ninterrupted: ending the local AWS")
         server.stop()
