@@ -41,6 +41,7 @@ from local_aws import (
     stack_deletion,
     stack_sets_api,
     stores,
+    usage_record,
 )
 
 # Later ones build on what earlier ones have replaced.
@@ -68,6 +69,7 @@ MODULES = (
     catalog,
     crawler,
     athena,
+    usage_record,
 )
 
 
