@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from templates import CENTRAL, CFN, MEMBER, QUICKSIGHT, load
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
+
+# The functions in the templates.
+FUNCTIONS = {
+    "org-resource-data-sync": (MEMBER, "ResourceDataSyncLambdaFunction"),
+    "glue-column-deleter": (CENTRAL, "DeleteGlueTableColumnFunction"),
+    "s3-cleanup": (CENTRAL, "S3BucketCleanup"),
+}
 
 
 def anchors(document: Path) -> set[str]:
@@ -97,3 +106,42 @@ def test_every_script_and_option_named_is_there() -> None:
 def test_every_template_is_told_of() -> None:
     everything = "".join(document.read_text() for document in DOCUMENTS)
     assert [path.name for path in CFN.glob("*.yaml") if f"cfn/{path.name}" not in everything] == []
+
+
+def rows_about_functions(columns: int) -> list[list[str]]:
+    """The rows, of so many columns, of the document on performance that name a function and its memory setting."""
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in PERFORMANCE.splitlines()]
+    return [row for row in rows if len(row) == columns and FUNCTIONS.keys() & {*row[:2]}]
+
+
+def number_told(pattern: str) -> Decimal:
+    """The one number that the document on performance tells in these words."""
+    (found,) = re.findall(pattern, PERFORMANCE)
+    return Decimal(found.replace(",", ""))
+
+
+def test_the_memory_settings_told_are_the_templates() -> None:
+    settings = {
+        name: str(load(template)["Resources"][logical_id]["Properties"]["MemorySize"])
+        for name, (template, logical_id) in FUNCTIONS.items()
+    }
+    assert {row[1]: row[2] for row in rows_about_functions(8)} == settings
+    reasons = rows_about_functions(5)
+    assert {row[0]: row[1] for row in reasons} == settings
+    one_vcpu = number_told(r"\[([\d,]+) MB are one vCPU\]")
+    assert {row[0]: row[2] for row in reasons} == {
+        name: f"{Decimal(size) / one_vcpu:.2f}" for name, size in settings.items()
+    }
+
+
+def test_the_costs_told_are_what_the_formula_gives() -> None:
+    prices = [number_told(r"US\$ (0\.\d+) a\s+GB-second on x86_64"), number_told(r"US\$ (0\.\d+) on arm64")]
+    request = number_told(r"US\$ (0\.\d+) for a million requests") / 1_000_000
+    rows = rows_about_functions(8)
+    assert len(rows) >= len(FUNCTIONS)
+    for _, _, memory, *numbers in rows:
+        invocations, seconds, gb_seconds, *dollars = (Decimal(number.replace(",", "")) for number in numbers)
+        used = invocations * Decimal(memory) / 1024 * seconds
+        assert used.quantize(Decimal("0.1"), ROUND_HALF_UP) == gb_seconds
+        costs = [used * price + invocations * request for price in prices]
+        assert [cost.quantize(Decimal("0.000001"), ROUND_HALF_UP) for cost in costs] == dollars
