@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::bucket::{Bucket, CallError, UploadPage};
+use crate::bucket::{Bucket, CallError};
 use crate::error::Cause;
-use crate::plan::MAX_LISTINGS;
+use crate::plan::{MAX_LISTINGS, Plan, Range};
 use crate::progress::Progress;
 use crate::sweep::sweep;
 
@@ -41,29 +41,30 @@ async fn empty_with_consent(
     bucket: &Bucket<'_>,
     progress: &Progress,
 ) -> Result<Emptied, CallError> {
-    // Looking does not need the consent, and takes as long.
-    let (consents, uploads) = tokio::join!(bucket.consents(), bucket.uploads(None));
+    // Looking needs no consent, and what is seen is where the first sweep begins.
+    let (whole, top_level) = (Range::of_bucket(), Range::of_top_level());
+    let (consents, first, folders) = tokio::join!(
+        bucket.consents(),
+        bucket.list(&whole),
+        bucket.list(&top_level)
+    );
     if !consents? {
         return Ok(Emptied::WithoutConsent);
     }
-    sweep_until_empty(bucket, progress, uploads?).await?;
+    sweep_until_empty(bucket, progress, Plan::of(first?, folders?)).await?;
     Ok(Emptied::Empty)
 }
 
 async fn sweep_until_empty(
     bucket: &Bucket<'_>,
     progress: &Progress,
-    uploads: UploadPage,
+    mut plan: Plan,
 ) -> Result<(), CallError> {
-    let mut first_uploads = Some(uploads);
     for pass in 1..=MAX_PASSES {
-        // Uploads first: one that is completed in the meantime becomes a version for the sweep.
-        let uploads = match first_uploads.take() {
-            Some(uploads) => uploads,
-            None => bucket.uploads(None).await?,
-        };
-        let aborted = abort(bucket, uploads).await?;
-        let swept = sweep(bucket, progress).await?;
+        // An upload that is completed in the meantime becomes a version, like any other for which it is not too late.
+        let (aborted, swept) = tokio::join!(abort_uploads(bucket), sweep(bucket, progress, plan));
+        let (swept, aborted) = (swept?, aborted?);
+        plan = Plan::new();
         if !swept.refusals.is_empty() {
             return Err(CallError::Cause(Cause::Refused(swept.refusals)));
         }
@@ -78,19 +79,21 @@ async fn sweep_until_empty(
     Err(CallError::Cause(Cause::Refilled { passes: MAX_PASSES }))
 }
 
-/// Aborts the incomplete uploads of a page and all behind it, and returns how many there were.
-async fn abort(bucket: &Bucket<'_>, mut page: UploadPage) -> Result<usize, CallError> {
+/// Aborts all incomplete uploads and returns how many there were.
+async fn abort_uploads(bucket: &Bucket<'_>) -> Result<usize, CallError> {
     let mut aborted = 0;
+    let mut from = None;
     loop {
+        let page = bucket.uploads(from).await?;
         aborted += page.uploads.len();
         stream::iter(page.uploads)
             .map(|upload| bucket.abort(upload))
             .buffer_unordered(MAX_LISTINGS)
             .try_collect::<()>()
             .await?;
-        let Some(next) = page.next else {
+        from = page.next;
+        if from.is_none() {
             return Ok(aborted);
-        };
-        page = bucket.uploads(Some(next)).await?;
+        }
     }
 }

@@ -15,11 +15,11 @@ use crate::versions::{Version, Versions};
 
 /// How many listings are under way at the same time. A page takes S3 some 50 to 100 ms and this function some 5 ms of a
 /// whole processor.
-pub(crate) const MAX_LISTINGS: usize = 16;
+pub(crate) const MAX_LISTINGS: usize = 20;
 
 /// How many deletes are under way at the same time or wait for their turn. Each takes S3 up to a second, and 0.3 MB of
 /// memory here.
-const MAX_DELETES: usize = 64;
+const MAX_DELETES: usize = 56;
 
 /// With fewer listings than that under way or waiting, what is left of one is split.
 const ENOUGH_LISTINGS: usize = 16;
@@ -43,6 +43,21 @@ pub(crate) struct Range {
     lane: Option<usize>,
 }
 
+impl Range {
+    /// All keys.
+    pub(crate) fn of_bucket() -> Self {
+        Self::default()
+    }
+
+    /// The keys outside of folders, and the top-level folders.
+    pub(crate) fn of_top_level() -> Self {
+        Self {
+            by_folder: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// One request, or one and its repetitions.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Step {
@@ -58,6 +73,8 @@ pub(crate) struct Plan {
     lanes: Lanes,
     listings_in_flight: usize,
     deletes_in_flight: usize,
+    /// How many versions the listings held.
+    found: usize,
     full: Vec<Versions>,
     /// Becomes full.
     gathered: Versions,
@@ -68,14 +85,53 @@ impl Plan {
     /// Of a bucket of which nothing is known.
     pub(crate) fn new() -> Self {
         Self {
-            ranges: vec![Range::default()],
+            ranges: vec![Range::of_bucket()],
             lanes: Lanes::default(),
             listings_in_flight: 0,
             deletes_in_flight: 0,
+            found: 0,
             full: Vec::new(),
             gathered: Versions::default(),
             singles: Vec::new(),
         }
+    }
+
+    /// Of a bucket whose first page is known, and the first page of its top-level folders.
+    pub(crate) fn of(mut first: Page, mut folders: Page) -> Self {
+        let mut plan = Self::new();
+        let bucket = plan.ranges.remove(0);
+        plan.listings_in_flight = 1;
+        // The folders reach further than the page, for each holds something; unless somebody else deletes meanwhile.
+        let is_told = |folder: &&str| {
+            folders
+                .next
+                .as_ref()
+                .is_none_or(|next| *next.key > **folder)
+        };
+        let folder = folder_of_page(&bucket, &first).filter(is_told);
+        if let Some(folder) = folder.map(str::to_owned)
+            && let Some(from) = first.next.take()
+        {
+            let is_beside = |key: &String| *key > folder;
+            let versions = folders.versions.iter();
+            folders.versions = versions.filter(|it| is_beside(&it.key)).collect();
+            folders.singles.retain(|it| is_beside(&it.key));
+            folders.folders.retain(is_beside);
+            let rest = Range {
+                from: Some(from),
+                ..bucket.clone()
+            };
+            let beside = plan.split_at_folder(rest, folder);
+            plan.listings_in_flight += 1;
+            plan.listed(&beside, folders);
+        }
+        plan.listed(&bucket, first);
+        plan
+    }
+
+    /// How many versions the listings held so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found
     }
 
     /// The next request to send, or `None` while only an answer can tell, and at the end. Deletes go first, and nothing
@@ -114,6 +170,7 @@ impl Plan {
     pub(crate) fn listed(&mut self, range: &Range, page: Page) {
         self.listings_in_flight -= 1;
         self.lanes.count(range, page.versions.len());
+        self.found += page.versions.len() + page.singles.len();
         self.split(range, &page);
         self.gather(page.versions);
         self.singles.extend(page.singles);
@@ -147,7 +204,9 @@ impl Plan {
             if !is_short_of_work {
                 self.ranges.push(rest);
             } else if let Some(folder) = folder_of_page(range, page) {
-                self.split_at_folder(rest, folder.to_owned());
+                let beside = self.split_at_folder(rest, folder.to_owned());
+                let below = self.ranges.len() - 1;
+                self.ranges.insert(below, beside);
             } else {
                 self.split_at_guess(rest, page);
             }
@@ -161,9 +220,10 @@ impl Plan {
         }));
     }
 
-    /// The folder that the page ends in goes on there; those beside it are for the listing of folders to find, behind that
-    /// one as a whole. Whether S3 would name a folder that begins before the place and ends behind it is not documented.
-    fn split_at_folder(&mut self, rest: Range, folder: String) {
+    /// The folder that the page ends in goes on there. Returns what is beside it, which a listing of folders is to find,
+    /// behind that folder as a whole. Whether S3 would name a folder that begins before the place and ends behind it is
+    /// not documented.
+    fn split_at_folder(&mut self, rest: Range, folder: String) -> Range {
         let beside = Range {
             by_folder: true,
             from: Some(Marker {
@@ -172,13 +232,13 @@ impl Plan {
             }),
             ..rest.clone()
         };
-        self.ranges.push(beside);
         self.ranges.push(Range {
             prefix: folder,
             from: rest.from,
             lane: rest.lane,
             ..Range::default()
         });
+        beside
     }
 
     fn split_at_guess(&mut self, mut rest: Range, page: &Page) {
@@ -414,6 +474,50 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_before_the_sweep_is_not_listed_again() {
+        let first = || Page {
+            versions: versions("b/", 400),
+            next: Some(marker("b/399")),
+            ..Page::default()
+        };
+        let folders = |next: Option<&str>| Page {
+            versions: ["a", "z"].map(version).into_iter().collect(),
+            singles: ["a\u{1}", "z\u{1}"].map(version).into(),
+            folders: ["a/", "b/", "c/"].map(str::to_owned).into(),
+            next: next.map(marker),
+        };
+        let mut plan = Plan::of(first(), folders(Some("c/")));
+        assert_eq!(plan.found(), 402, "z is below no folder that is listed");
+        let single = Versions::from_iter([version("z\u{1}")]);
+        assert_eq!(plan.next(), Some(Step::Delete(single)));
+        let expected = [
+            range("b/", false, Some(marker("b/399"))),
+            range("c/", false, None),
+            range("", true, Some(marker("c/"))),
+        ];
+        let mut listed: Vec<_> = (0..3).map(|_| somewhere(plan.next())).collect();
+        listed.sort_by_key(|range| (range.by_folder, range.prefix.clone()));
+        assert_eq!(listed, expected);
+        assert_eq!(plan.next(), None);
+
+        // Folders that end before the page, and a page that is all, tell nothing.
+        let mut plan = Plan::of(first(), folders(Some("a/")));
+        assert_eq!(plan.found(), 400);
+        assert_eq!(
+            listing(plan.next()),
+            range("b/", false, Some(marker("b/399")))
+        );
+        assert_eq!(listing(plan.next()), range("", true, Some(behind("b/"))));
+        let whole = Page {
+            next: None,
+            ..first()
+        };
+        let mut plan = Plan::of(whole.clone(), folders(None));
+        assert_eq!(plan.next(), Some(Step::Delete(whole.versions)));
+        assert_eq!(plan.next(), None);
+    }
+
+    #[test]
     fn what_is_left_of_a_page_of_files_is_split_at_a_key() {
         let mut plan = Plan::new();
         let root = listing(plan.next());
@@ -582,7 +686,8 @@ mod tests {
     fn empty(mut keys: Vec<String>) -> Cost {
         keys.sort_unstable();
         keys.dedup();
-        let mut plan = Plan::new();
+        let folders = page(&keys, &Range::of_top_level());
+        let mut plan = Plan::of(page(&keys, &Range::of_bucket()), folders);
         let mut cost = Cost::default();
         let mut deleted = BTreeSet::new();
         loop {

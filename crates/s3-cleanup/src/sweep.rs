@@ -30,14 +30,17 @@ const SLOW_DOWN: &str = "SlowDown";
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
     /// How many versions and delete markers the listings held.
-    pub(crate) found: u64,
+    pub(crate) found: usize,
     /// Those that S3 refused to delete.
     pub(crate) refusals: Refusals,
 }
 
-/// Sweeps the bucket once.
-pub(crate) async fn sweep(bucket: &Bucket<'_>, progress: &Progress) -> Result<Swept, CallError> {
-    let mut plan = Plan::new();
+/// Sweeps the bucket once, as planned.
+pub(crate) async fn sweep(
+    bucket: &Bucket<'_>,
+    progress: &Progress,
+    mut plan: Plan,
+) -> Result<Swept, CallError> {
     let mut swept = Swept::default();
     let pace = Pace::new();
     let mut in_flight = FuturesUnordered::new();
@@ -54,11 +57,11 @@ pub(crate) async fn sweep(bucket: &Bucket<'_>, progress: &Progress) -> Result<Sw
             }
         };
         let Some(done) = done else {
+            swept.found = plan.found();
             return Ok(swept);
         };
         match done? {
             Done::Listed(range, listed) => {
-                swept.found += (listed.versions.len() + listed.singles.len()) as u64;
                 plan.listed(&range, *listed);
             }
             Done::Deleted { count, refused } => {
