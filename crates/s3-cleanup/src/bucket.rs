@@ -210,7 +210,8 @@ impl Bucket<'_> {
             let key = decoder.decode(&next)?.into_owned();
             page.next = is_in_range(&key).then_some(Marker {
                 key,
-                version_id: answer.next_version_id_marker,
+                // Behind a folder S3 may say that there is none with an empty element, and takes no empty one.
+                version_id: answer.next_version_id_marker.filter(|id| !id.is_empty()),
             });
         }
         Ok(page)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::bucket::{Bucket, CallError};
@@ -43,14 +44,17 @@ async fn empty_with_consent(
 ) -> Result<Emptied, CallError> {
     // Looking needs no consent, and what is seen is where the first sweep begins.
     let (whole, top_level) = (Range::of_bucket(), Range::of_top_level());
-    let (consents, first, folders) = tokio::join!(
-        bucket.consents(),
-        bucket.list(&whole),
-        bucket.list(&top_level)
-    );
+    let consents = Box::pin(bucket.consents());
+    let look = Box::pin(future::join(bucket.list(&whole), bucket.list(&top_level)));
+    let (consents, look) = match future::select(consents, look).await {
+        Either::Left((Ok(true), look)) => (Ok(true), look.await),
+        Either::Left((refusal, _)) => return refusal.map(|_| Emptied::WithoutConsent),
+        Either::Right((look, consents)) => (consents.await, look),
+    };
     if !consents? {
         return Ok(Emptied::WithoutConsent);
     }
+    let (first, folders) = look;
     sweep_until_empty(bucket, progress, Plan::of(first?, folders?)).await?;
     Ok(Emptied::Empty)
 }

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 /// How many characters of a key count.
 const DIGITS: usize = 12;
 
+/// In bytes: S3 has no longer key.
+const LONGEST_KEY: usize = 1_024;
+
 /// By how many characters before the first that differs the number may grow.
 const CARRY: usize = 4;
 
@@ -68,7 +71,8 @@ pub(crate) fn guess<'a>(
     let guessed = number(last) + ahead;
     let mut key = last[..start].to_owned();
     key.push_str(&characters.text(guessed));
-    let is_between = *key > *last && up_to.is_none_or(|up_to| *key < *up_to);
+    let is_between =
+        key.len() <= LONGEST_KEY && *key > *last && up_to.is_none_or(|up_to| *key < *up_to);
     is_between.then_some(key)
 }
 
@@ -199,5 +203,16 @@ mod tests {
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         let key = guessed(&keys, None, 4).expect("a guess");
         assert!(!key[2..].contains('/'), "{key}");
+    }
+
+    #[test]
+    fn a_guess_is_no_longer_than_a_key_may_be() {
+        let folder = format!("p/{}", "x".repeat(1_018));
+        let keys: Vec<_> = (1_000..1_100)
+            .map(|number| format!("{folder}{number}"))
+            .collect();
+        assert_eq!(keys[0].len(), 1_024);
+        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+        assert_eq!(guessed(&keys, None, 8), None);
     }
 }

@@ -280,10 +280,8 @@ mod tests {
             pace.turn(1_000).await;
         }
         let rate = 11_000.0 / start.elapsed().as_secs_f64();
-        assert!(
-            (2_900.0..3_300.0).contains(&rate),
-            "{rate} keys a second, not 85 % of 3,500"
-        );
+        // From 85 % of 3,500 on, and growing.
+        assert!((2_975.0..4_000.0).contains(&rate), "{rate} keys a second");
     }
 
     #[tokio::test(start_paused = true)]

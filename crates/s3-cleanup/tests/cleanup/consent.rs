@@ -1,6 +1,9 @@
 //! Nothing is emptied without the consent of the bucket and the end of the stack.
 
+use std::time::Duration;
+
 use lambda_sdk::test_util::Reply;
+use tokio::time::Instant;
 
 use crate::fake_aws::{FakeAws, error, query_error};
 use crate::support::{PHYSICAL_ID, STACK_ID, delete, filled};
@@ -145,4 +148,27 @@ async fn a_refused_look_at_the_tags_is_a_failure_that_names_the_permission() {
         "{reason}"
     );
     assert_eq!(aws.bucket("bucket").keys(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_without_consent_is_left_whatever_a_look_at_it_says() {
+    for (name, reply) in [
+        ("denied", error(403, "AccessDenied", "Access Denied")),
+        (
+            "busy",
+            error(503, "SlowDown", "Please reduce your request rate."),
+        ),
+        ("mute", Reply::Hang),
+    ] {
+        let s3 = FakeAws::with_faults(
+            [("bucket", filled(["a"]).untagged())],
+            move |call, _| (call.operation == "ListObjectVersions").then(|| reply.clone()),
+            |_, _| None,
+        );
+        let start = Instant::now();
+        delete(&s3, &["bucket"]).await.expect(name);
+        assert_eq!(s3.bucket("bucket").keys(), ["a"], "{name}");
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(1), "{name}: took {took:?}");
+    }
 }

@@ -91,6 +91,23 @@ async fn keys_of_any_characters_are_deleted_under_their_own_name() {
 }
 
 #[tokio::test]
+async fn folders_on_several_pages_are_emptied() {
+    let mut bucket = Bucket::default();
+    for key in numbered("0/", 1_500) {
+        bucket.put(&key);
+    }
+    for folder in numbered("", 1_500) {
+        bucket.put(&format!("f{folder}/key"));
+    }
+    // Beside folders, at the place where they end.
+    bucket.put("00");
+    bucket.put("f0007000");
+    let s3 = FakeAws::new([("bucket", bucket)]);
+    delete(&s3, &["bucket"]).await.expect("emptied");
+    assert_eq!(s3.bucket("bucket").keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_gone_is_success() {
     let s3 = FakeAws::new([("other", filled(["a"]))]);
     delete(&s3, &["gone", "other"]).await.expect("emptied");

@@ -178,6 +178,17 @@ impl Bucket {
             parameter("delimiter"),
             parameter("key-marker"),
         );
+        if call
+            .query
+            .get("version-id-marker")
+            .is_some_and(String::is_empty)
+        {
+            return error(
+                400,
+                "InvalidArgument",
+                "A version-id marker cannot be empty.",
+            );
+        }
         let version_marker = match parameter("version-id-marker").as_str() {
             "" => None,
             "null" => Some(0),
@@ -283,7 +294,7 @@ impl Bucket {
 
 fn truncated(entries: &str, next_key: &str, next_version: &str) -> Reply {
     let version = match next_version {
-        "" => String::new(),
+        "" => "<NextVersionIdMarker/>".to_owned(),
         id => format!("<NextVersionIdMarker>{id}</NextVersionIdMarker>"),
     };
     Reply::ok(format!(
