@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from bench import calls
 from bench.aws import Aws
-from bench.calls import CREATE, DELETE, LIST, STEPS, Step
+from bench.calls import LIST, STEPS, Step
 from bench.cases import (
     COLUMN_DELETER,
     DATA_SYNC,
@@ -40,15 +40,9 @@ built = pytest.mark.skipif(
 
 # The steps that take more calls than the least, and which they take.
 MORE_THAN_LEAST = {
-    # Another attempt at the request has made the sync. The list has told so, and is asked again for the status.
-    "Create, delivered again": [CREATE, LIST, LIST],
-    "Create, the answer of Systems Manager gets lost": [CREATE, CREATE, LIST, LIST],
-    "Update of the prefix, delivered again": [LIST, LIST],
-    # What is not found may be what this very call has deleted, if the SDK repeated it.
-    "Delete of the old name after that": [DELETE, LIST],
-    "Delete of what is gone": [DELETE, LIST],
-    # The old sync may be about to vanish, for its deletion may have been the last thing that succeeded.
-    "Update back, the change before it had failed and was undone": [LIST] * 5,
+    # The old sync may be about to vanish, for its deletion may have been the last thing that succeeded. One list can't
+    # tell; another does, after the time that SSM is given for it.
+    "Update back, the change before it had failed and was undone": [LIST, LIST],
 }
 
 # The syncs that are there after a step.

@@ -240,7 +240,8 @@ def _step_table(steps: list[dict[str, Any]]) -> Table:
         rows,
         [
             "Besides, each step ends in one PUT to the response URL. Calls take about a millisecond here: the seconds "
-            "are what the function waits by itself. It first looks at the list a second after what it looks for.",
+            "are what the function waits by itself. It first looks at the list a second after a creation or deletion, "
+            "at once after a refusal, and 15 s apart when a change was undone.",
             "The least is what the API allows: what was just told is not asked for again.",
         ],
     )

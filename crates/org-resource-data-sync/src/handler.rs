@@ -8,7 +8,7 @@ use serde_json::Map;
 
 use crate::bounds::Bounds;
 use crate::error::Error;
-use crate::making::{GONE_WITHIN, Made, SETTLED_WITHIN};
+use crate::making::{GONE_WITHIN, Known, Made, SETTLED_WITHIN};
 use crate::properties::parse_properties;
 use crate::sync::Sync;
 use crate::syncs::{Listed, Syncs, describe};
@@ -83,7 +83,7 @@ impl Handler {
             }
             RequestType::Delete => {
                 let step = format!("delete resource data sync {physical_id}");
-                let remove = self.syncs.remove(&physical_id);
+                let remove = self.syncs.remove(&physical_id, Known::Name);
                 Bounds::until(end).cleanup(&step, remove).await?;
                 Ok(Success {
                     physical_resource_id: physical_id,
@@ -107,18 +107,22 @@ impl Handler {
         let bounds = Bounds::until(end.less(RESTORE_RESERVE));
         let list = self.syncs.list();
         let listed = bounds.work("list the resource data syncs", list).await?;
-        let mut current = before.find(&listed);
-        if let Some(it) = current
+        let mut current = before.find(&listed).cloned();
+        if let Some(it) = &current
             && it.is(desired)
             && !it.is_made_since(began)
             && before.wants_a_change(desired)
         {
             // The rollback of a change that failed finds the old sync as it was, restored, or about
-            // to vanish: its deletion may have been the last thing that succeeded.
-            let gone = self.syncs.is_gone_within(SETTLED_WITHIN, &it.name);
-            if bounds.work("list the resource data syncs", gone).await? {
-                current = None;
-            }
+            // to vanish: its deletion may have been the last thing that succeeded. Neither the event
+            // nor a single list tells which, so that it has to be looked at twice; once more in
+            // between would be of use only to the one that vanishes.
+            let name = it.name.clone();
+            let look = async {
+                tokio::time::sleep(SETTLED_WITHIN).await;
+                self.syncs.find(&name).await
+            };
+            current = bounds.work("list the resource data syncs", look).await?;
         }
         let old_properties = before.own_properties();
         let (old, changed) = match current {
@@ -128,12 +132,12 @@ impl Handler {
             }
             Some(current) if current.is(desired) => {
                 tracing::info!("the sync was made by an earlier attempt at this request");
-                let run = self.syncs.run(desired, Made::Earlier, bounds);
+                let run = self.syncs.run(desired, Made::Earlier(current), bounds);
                 (old_properties, run.await)
             }
             Some(current) if current.is_made_since(began) => {
                 return Err(Error::Superseded {
-                    current: describe([current]),
+                    current: describe([&current]),
                 });
             }
             Some(current) => {
@@ -147,7 +151,7 @@ impl Handler {
                 }
                 // What is listed is what is taken away.
                 let old = current.to_sync().or(old_properties);
-                (old, self.replace(current, desired, began, bounds).await)
+                (old, self.replace(&current, desired, began, bounds).await)
             }
             None => {
                 tracing::warn!(before.physical_id, "the sync to change is gone");
@@ -179,7 +183,7 @@ impl Handler {
         bounds: Bounds,
     ) -> Result<String, Error> {
         let step = format!("delete resource data sync {}", current.name);
-        let remove = self.syncs.remove(&current.name);
+        let remove = self.syncs.remove(&current.name, Known::There);
         bounds.work(&step, remove).await?;
         self.syncs
             .make_and_run(desired, less_skew(began), bounds)

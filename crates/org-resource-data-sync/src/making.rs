@@ -13,7 +13,7 @@ use crate::bounds::Bounds;
 use crate::error::Error;
 use crate::poll::poll;
 use crate::sync::Sync;
-use crate::syncs::{Listed, Syncs, UNKNOWN, describe};
+use crate::syncs::{Deletion, Listed, Syncs, UNKNOWN, describe};
 
 /// How long a policy that was just written may stay unknown, the bucket's to S3 or the role's to
 /// IAM. As long as Terraform's `aws_ssm_resource_data_sync` waits for the bucket's.
@@ -34,13 +34,22 @@ pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(15);
 /// Longest name of a sync; a longer physical id was never made by this function.
 const MAX_NAME: usize = 64;
 
-/// Who made a sync that is there as it was asked for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Who made a sync that is there as it was asked for, and what the list has told of it.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Made {
-    /// This attempt.
-    Now,
+    /// This attempt. The list was asked only if the call did not tell.
+    Now(Option<Listed>),
     /// An earlier attempt at the same request, which may have been answered.
-    Earlier,
+    Earlier(Listed),
+}
+
+/// What is known of a sync that is to be removed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Known {
+    /// That it is there: it was listed, or made.
+    There,
+    /// Its name.
+    Name,
 }
 
 impl Syncs {
@@ -72,25 +81,30 @@ impl Syncs {
     ) -> Result<Made, Error> {
         let step = format!("create resource data sync {sync}");
         let Err(error) = bounds.work(&step, self.create_when_writable(sync)).await else {
-            return Ok(Made::Now);
+            return Ok(Made::Now(None));
         };
         tracing::warn!(error = error.chain(), "not created, looking what there is");
         let is_in_doubt = error.is_in_doubt();
+        let is_name_taken = error.is_name_taken();
         let look = async {
-            if is_in_doubt || error.is_name_taken() {
-                self.list_when_named(&sync.name).await
-            } else {
-                self.list().await
+            // A refusal is SSM's view of what there is, and is asked about at once. What is in doubt
+            // may be under way.
+            if !is_in_doubt {
+                let listed = self.list().await?;
+                if !is_name_taken || listed.iter().any(|it| it.name == sync.name) {
+                    return Ok(listed);
+                }
             }
+            self.list_when_named(&sync.name).await
         };
         let listed = bounds.cleanup("list the resource data syncs", look).await;
-        let is_own = |it: &Listed| it.is(sync) && it.is_made_since(since);
-        if listed.as_ref().is_ok_and(|it| it.iter().any(is_own)) {
+        let is_own = |it: &&Listed| it.is(sync) && it.is_made_since(since);
+        if let Some(own) = listed.iter().flatten().find(is_own).cloned() {
             tracing::info!("the sync was made by this request");
             return Ok(if is_in_doubt {
-                Made::Now
+                Made::Now(Some(own))
             } else {
-                Made::Earlier
+                Made::Earlier(own)
             });
         }
         Err(if is_in_doubt {
@@ -138,12 +152,16 @@ impl Syncs {
         made: Made,
         bounds: Bounds,
     ) -> Result<String, Error> {
+        let (is_earlier, listed) = match made {
+            Made::Now(listed) => (false, listed),
+            Made::Earlier(listed) => (true, Some(listed)),
+        };
         let step = format!("see the status of resource data sync {sync}");
-        let cause = match bounds.work(&step, self.first_status(sync)).await {
+        let cause = match bounds.work(&step, self.first_status(sync, listed)).await {
             Ok(status) => return Ok(status),
             Err(cause) => cause,
         };
-        if made == Made::Earlier {
+        if is_earlier {
             return Err(Error::NotRunning {
                 sync: sync.clone(),
                 in_place_of: String::new(),
@@ -151,7 +169,8 @@ impl Syncs {
             });
         }
         let step = format!("delete resource data sync {}", sync.name);
-        match bounds.cleanup(&step, self.remove(&sync.name)).await {
+        let remove = self.remove(&sync.name, Known::There);
+        match bounds.cleanup(&step, remove).await {
             Ok(()) => Err(cause),
             Err(removal) => Err(Error::LeftBehind {
                 sync: sync.clone(),
@@ -161,13 +180,16 @@ impl Syncs {
         }
     }
 
-    /// Waits until SSM says how the sync's first run went or goes.
-    async fn first_status(&self, sync: &Sync) -> Result<String, Error> {
-        let run = poll(STATUS_WITHIN, async || {
-            let listed = self.find(&sync.name).await?;
-            Ok(listed.filter(|it| it.status.is_some()))
-        })
-        .await?;
+    /// Waits until SSM says how the sync's first run went or goes, unless the list has told so.
+    async fn first_status(&self, sync: &Sync, listed: Option<Listed>) -> Result<String, Error> {
+        let has_status = |it: &Listed| it.status.is_some();
+        let mut run = listed.filter(has_status);
+        if run.is_none() {
+            run = poll(STATUS_WITHIN, async || {
+                Ok(self.find(&sync.name).await?.filter(has_status))
+            })
+            .await?;
+        }
         match run {
             Some(run) if run.status == Some(LastResourceDataSyncStatus::Failed) => {
                 Err(Error::FirstRun {
@@ -182,14 +204,19 @@ impl Syncs {
     }
 
     /// Deletes the sync of this name, if there is one, and waits until it is gone.
-    pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, name: &str, known: Known) -> Result<(), Error> {
         if name.is_empty() || name.len() > MAX_NAME {
             tracing::info!(name, "not the name of a sync, nothing to delete");
             return Ok(());
         }
         let result = self.delete(name).await;
         let limit = match &result {
-            // Of what is not found too: perhaps this very call has deleted it, and was repeated.
+            // SSM knows of none, and has not forgotten it through this call: done, as it is to the
+            // native resource. Whoever has deleted it has waited, or failed to.
+            Ok(Deletion::NotFound) if known == Known::Name => return Ok(()),
+            // What is not found is waited for too if this very call may have deleted it, or if it
+            // was listed a moment ago: an attempt that died has deleted it then, and what is made
+            // next is refused as long as it stays.
             Ok(_) => GONE_WITHIN,
             Err(lost) if lost.is_in_doubt() => SETTLED_WITHIN,
             // The role may allow the one name only that the template has by now; what is not there
@@ -206,13 +233,13 @@ impl Syncs {
         let seen = self.is_gone_within(limit, name).await;
         match (result, seen) {
             // What is not found is a success, whatever the list says.
-            (_, Ok(true)) | (Ok(false), _) => Ok(()),
+            (_, Ok(true)) | (Ok(Deletion::NotFound | Deletion::NotFoundAgain), _) => Ok(()),
             (Err(lost), _) => Err(lost),
-            (Ok(true), Ok(false)) => Err(Error::StillListed {
+            (Ok(Deletion::Accepted), Ok(false)) => Err(Error::StillListed {
                 name: name.to_owned(),
                 waited: GONE_WITHIN,
             }),
-            (Ok(true), Err(error)) => Err(Error::Vanishing {
+            (Ok(Deletion::Accepted), Err(error)) => Err(Error::Vanishing {
                 name: name.to_owned(),
                 source: error.into(),
             }),

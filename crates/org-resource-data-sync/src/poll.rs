@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// The first look comes this long after the change, each further one after twice the wait.
+/// The first look comes this long after the change, each further one after twice the wait. What was
+/// asked for is not there at once, so that a look before would be a call in vain. The native resource
+/// waits for 2 s.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest wait between two looks. The rate of `ListResourceDataSync` is not documented, so it is

@@ -1,5 +1,7 @@
 //! The calls to Systems Manager, and what their answers mean.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use aws_sdk_ssm::Client;
@@ -76,6 +78,18 @@ impl From<ResourceDataSyncItem> for Listed {
     }
 }
 
+/// What a call to delete a sync has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// It is accepted.
+    Accepted,
+    /// There is no such sync. The SDK has sent the call more than once: perhaps the first time, of
+    /// which there is no answer, has deleted it.
+    NotFoundAgain,
+    /// There was no such sync when the call was sent, once.
+    NotFound,
+}
+
 /// Names and destinations of `listed`, in words that follow a semicolon.
 pub(crate) fn describe<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> String {
     let describe = |it: &Listed| match &it.destination {
@@ -150,27 +164,36 @@ impl Syncs {
         })
     }
 
-    /// One call to delete the sync of this name. Returns whether there was one.
+    /// One call to delete the sync of this name.
     ///
     /// # Errors
     ///
     /// [`Error::DeleteLost`] if nobody knows whether it was deleted, else the service's refusal.
-    pub(crate) async fn delete(&self, name: &str) -> Result<bool, Error> {
+    pub(crate) async fn delete(&self, name: &str) -> Result<Deletion, Error> {
+        let sent = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&sent);
         let result = self
             .0
             .delete_resource_data_sync()
             .sync_name(name)
             .sync_type(SYNC_TYPE)
+            .customize()
+            .mutate_request(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
             .send()
             .await;
         let Err(error) = result else {
-            return Ok(true);
+            return Ok(Deletion::Accepted);
         };
         let is_refused = is_refusal(&error);
         let source = AwsError::from(error);
         let name = name.to_owned();
         match source.code() {
-            Some("ResourceDataSyncNotFoundException") => Ok(false),
+            Some("ResourceDataSyncNotFoundException") if sent.load(Ordering::Relaxed) == 1 => {
+                Ok(Deletion::NotFound)
+            }
+            Some("ResourceDataSyncNotFoundException") => Ok(Deletion::NotFoundAgain),
             _ if is_refused => Err(Error::Delete { name, source }),
             _ => Err(Error::DeleteLost { name, source }),
         }

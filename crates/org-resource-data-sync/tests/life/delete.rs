@@ -2,6 +2,7 @@
 
 use lambda_sdk::test_util::Reply;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::cloudformation::{NAME, answer, assert_failed, assert_success, delete, sync};
 use crate::ssm::FakeSsm;
@@ -30,8 +31,40 @@ async fn what_is_not_there_is_deleted() {
     let long = "ResourceDataSync-".to_owned() + &"x".repeat(64);
     for id in [NAME, &*long] {
         let ssm = FakeSsm::new([]);
+        let start = Instant::now();
         assert_success(&answer(&ssm, delete(id)).await, id);
+        assert_eq!(start.elapsed().as_secs(), 0, "{id}");
+        assert_eq!(ssm.calls("ListResourceDataSync"), 0, "{id}");
     }
+}
+
+/// The SDK repeats a call whose answer gets lost, and the repetition finds nothing any more.
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_the_call_has_deleted_before_it_was_repeated_is_gone_too() {
+    let ssm = FakeSsm::new([sync()]).with(|state| {
+        state.lists_until_gone = 3;
+        let mut lost = Some((Reply::Reset, true));
+        state.network = Box::new(move |operation| match operation {
+            "DeleteResourceDataSync" => lost.take(),
+            _ => None,
+        });
+    });
+    assert_success(&answer(&ssm, delete(NAME)).await, NAME);
+    assert_eq!(ssm.calls("DeleteResourceDataSync"), 2);
+    assert_eq!(ssm.calls("ListResourceDataSync"), 4);
+}
+
+/// The SDK counts the retries of the whole process, and has 500 credits for them.
+#[tokio::test(start_paused = true)]
+async fn a_warm_function_deletes_again_however_much_has_failed_before() {
+    let ssm = FakeSsm::new([sync()]).failing("DeleteResourceDataSync", Reply::Reset, 1, 100);
+    for _ in 0..20 {
+        let texts = ["was deleted", "connection reset"];
+        assert_failed(&answer(&ssm, delete(NAME)).await, NAME, &texts);
+    }
+    assert_eq!(ssm.calls("DeleteResourceDataSync"), 100);
+    assert_success(&answer(&ssm, delete(NAME)).await, NAME);
+    assert_eq!(ssm.names(), [""; 0]);
 }
 
 /// The function's role allows the sync of the template's name only; the name before a rename, or

@@ -115,11 +115,25 @@ async fn a_create_that_runs_out_of_time_takes_its_sync_away_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_hangs_until_the_end_is_looked_for_and_taken_away_again() {
-    let ssm = FakeSsm::new([]).with(|state| state.time = Duration::from_mins(2));
+    let ssm = FakeSsm::new([]).with(|state| {
+        state.time = Duration::from_mins(2);
+        state.lists_until_status = u32::MAX;
+    });
     let ssm = losing(ssm, CREATE, Reply::Hang, true);
     let answer = answer(&ssm, signed(&ssm, create(&properties()))).await;
     assert_failed(&answer, CREATE_FAILED_ID, &["in time"]);
     assert_eq!(ssm.names(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_hangs_until_the_end_is_kept_if_the_list_shows_that_it_runs() {
+    let ssm = FakeSsm::new([]).with(|state| state.time = Duration::from_mins(2));
+    let ssm = losing(ssm, CREATE, Reply::Hang, true);
+    let answer = answer(&ssm, signed(&ssm, create(&properties()))).await;
+    assert_success(&answer, NAME);
+    assert_eq!(answer["Data"]["LastStatus"], "InProgress");
+    assert_eq!(ssm.names(), [NAME]);
+    assert_eq!(ssm.changes(), [CREATE, CREATE]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 use cfn_response::CREATE_FAILED_ID;
 use lambda_sdk::test_util::Reply;
+use tokio::time::Instant;
 
 use crate::cloudformation::{
     NAME, answer, assert_failed, assert_success, create, properties, reason, signed_at,
@@ -10,6 +11,7 @@ use crate::cloudformation::{
 };
 use crate::ssm::{FakeSsm, NOON};
 
+const LIST: &str = "ListResourceDataSync";
 const INVALID: &str = "ResourceDataSyncInvalidConfigurationException";
 
 #[tokio::test(start_paused = true)]
@@ -31,7 +33,10 @@ async fn a_sync_that_is_in_the_way_is_named_and_left_alone() {
     ];
     for (name, existing, code) in rows {
         let ssm = FakeSsm::new([existing.clone()]);
+        let start = Instant::now();
         let answer = answer(&ssm, create(&properties())).await;
+        assert_eq!(start.elapsed().as_secs(), 0, "{name}");
+        assert_eq!(ssm.calls(LIST), 1, "{name}");
         let existing_name = existing["SyncName"].as_str().unwrap();
         let bucket = existing["S3Destination"]["BucketName"].as_str().unwrap();
         let shown = format!("there is {existing_name} to s3://{bucket}/ResourceDataSync already");
@@ -55,7 +60,10 @@ fn sync_made_after(seconds: i64) -> serde_json::Value {
 async fn a_repeated_create_finds_the_sync_that_it_made() {
     for (name, seconds) in [("later", 30), ("at once", 0), ("by a clock behind", -5)] {
         let ssm = FakeSsm::new([sync_made_after(seconds)]);
+        let start = Instant::now();
         let answer = answer(&ssm, signed_at(create(&properties()), SIGNED)).await;
+        assert_eq!(start.elapsed().as_secs(), 0, "{name}");
+        assert_eq!(ssm.calls(LIST), 1, "{name}: it tells the status too");
         assert_success(&answer, NAME);
         assert_eq!(answer["Data"]["LastStatus"], "Successful", "{name}");
         assert_eq!(ssm.changes(), ["CreateResourceDataSync"], "{name}");
@@ -75,7 +83,33 @@ async fn a_create_whose_answer_was_lost_finds_the_sync_that_it_made() {
     let answer = answer(&ssm, signed_at(create(&properties()), SIGNED)).await;
     assert_success(&answer, NAME);
     assert_eq!(ssm.calls("CreateResourceDataSync"), 2);
+    assert_eq!(ssm.calls(LIST), 1);
     assert_eq!(ssm.names(), [NAME]);
+}
+
+/// SSM refuses the name at once, and may list the sync, and its status, a little later.
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_a_repeated_create_made_is_looked_for_until_it_is_listed_and_runs() {
+    let rows = [
+        ("listed later", 2, 0, 3, 3),
+        ("without a status at first", 0, 2, 3, 3),
+        ("both", 1, 2, 4, 4),
+    ];
+    for (name, until_shown, until_status, lists, seconds) in rows {
+        let mut made = sync_made_after(2);
+        made["LastStatus"] = "InProgress".into();
+        let ssm = FakeSsm::new([made]).with(|state| {
+            state.lists_until_shown = until_shown;
+            state.lists_until_status = until_status;
+        });
+        let start = Instant::now();
+        let answer = answer(&ssm, signed_at(create(&properties()), SIGNED)).await;
+        assert_success(&answer, NAME);
+        assert_eq!(answer["Data"]["LastStatus"], "InProgress", "{name}");
+        assert_eq!(ssm.calls(LIST), lists, "{name}");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{name}");
+        assert_eq!(ssm.names(), [NAME], "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -273,10 +273,11 @@ async fn a_late_repetition_never_takes_away_what_was_answered() {
             let before = prefixes(&ssm);
             let ssm = ssm.with(|state| {
                 state.page_size = 50;
-                // The first run was under way, and has failed since.
+                // The first run was under way, and has failed since, or nobody can see it.
                 for sync in &mut state.syncs {
                     sync["LastStatus"] = "Failed".into();
                 }
+                state.lists_until_status = u32::from(is_list_denied);
                 let mut lists = 0;
                 state.fault = Box::new(move |operation, _| {
                     lists += u32::from(operation == "ListResourceDataSync");
@@ -286,7 +287,12 @@ async fn a_late_repetition_never_takes_away_what_was_answered() {
                 });
             });
             let again = answer(&ssm, event).await;
-            assert_failed(&again, NAME, &["left as it is"]);
+            let cause = if is_list_denied {
+                "not authorized"
+            } else {
+                "SSM does not say why"
+            };
+            assert_failed(&again, NAME, &["left as it is", cause]);
             assert_eq!(
                 prefixes(&ssm),
                 before,

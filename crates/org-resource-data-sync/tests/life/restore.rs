@@ -14,6 +14,7 @@ use crate::ssm::FakeSsm;
 
 const DELETE: &str = "DeleteResourceDataSync";
 const CREATE: &str = "CreateResourceDataSync";
+const LIST: &str = "ListResourceDataSync";
 
 fn refusal() -> Reply {
     let code = "ResourceDataSyncInvalidConfigurationException";
@@ -42,8 +43,11 @@ async fn a_change_that_fails_restores_the_old_sync_and_the_rollback_succeeds() {
     assert_failed(&failed, NAME, &["Invalid prefix", "is restored"]);
     assert_eq!(ssm.changes(), [DELETE, CREATE, CREATE]);
 
+    let (lists, start) = (ssm.calls(LIST), Instant::now());
     let rolled_back = answer(&ssm, update(NAME, &new, &properties())).await;
     assert_success(&rolled_back, NAME);
+    assert_eq!(ssm.calls(LIST) - lists, 2, "now, and when it would be gone");
+    assert_eq!(start.elapsed().as_secs(), 15);
     assert_eq!(ssm.changes().len(), 3, "the rollback has nothing to change");
     assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
 }
@@ -100,6 +104,28 @@ async fn a_change_that_runs_out_of_time_leaves_enough_to_restore_the_old_sync() 
     assert_eq!(ssm.syncs()[0]["S3Destination"], sync()["S3Destination"]);
 }
 
+/// Somebody else deletes the new sync while its status is waited for, so that it is not found when it
+/// is taken away again. The old one can be made when it is gone.
+#[tokio::test(start_paused = true)]
+async fn a_new_sync_that_is_vanishing_already_is_waited_for() {
+    let ssm = FakeSsm::new([sync()]).with(|state| {
+        state.time = Duration::from_mins(4);
+        state.lists_until_status = u32::MAX;
+    });
+    let new = properties_with("ResourceDataSyncName", "renamed");
+    let event = signed(&ssm, update(NAME, &properties(), &new));
+    let somebody_else = async {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert_eq!(ssm.names(), ["renamed"]);
+        ssm.clone()
+            .with(|state| state.vanish_in(Duration::from_secs(20)));
+    };
+    let (failed, ()) = tokio::join!(answer(&ssm, event), somebody_else);
+    assert_failed(&failed, NAME, &["in time", "is restored"]);
+    assert_eq!(ssm.changes(), [DELETE, CREATE, DELETE, CREATE]);
+    assert_eq!(ssm.names(), [NAME]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_is_refused_changes_nothing() {
     let denied = Reply::error(400, "AccessDeniedException", "not authorized to delete");
@@ -135,7 +161,7 @@ async fn an_old_sync_that_never_vanishes_is_told() {
     ];
     assert_failed(&failed, NAME, &texts);
     assert_eq!(ssm.changes(), [DELETE, CREATE]);
-    assert_eq!(start.elapsed().as_secs(), 241);
+    assert_eq!(start.elapsed().as_secs(), 240);
 }
 
 /// Somebody deleted it, or an attempt at this request that died before it made the new one.
@@ -197,19 +223,23 @@ async fn a_new_sync_that_can_not_be_removed_is_named_with_the_old_one() {
 /// The list does not tell a sync that is about to vanish from one that stays.
 #[tokio::test(start_paused = true)]
 async fn the_rollback_waits_for_an_old_sync_that_may_still_vanish() {
-    let mut lists = 0;
-    let ssm = FakeSsm::new([sync()]).with(|state| {
-        state.lists_until_gone = 3;
-        state.network = Box::new(move |operation| {
-            lists += u32::from(operation == "ListResourceDataSync");
-            (lists > 1).then(|| (Reply::status(500, ""), false))
+    for seconds in [1, 8, 14] {
+        let mut lists = 0;
+        let ssm = FakeSsm::new([sync()]).with(|state| {
+            state.lists_until_gone = 3;
+            state.network = Box::new(move |operation| {
+                lists += u32::from(operation == LIST);
+                (lists > 1).then(|| (Reply::status(500, ""), false))
+            });
         });
-    });
-    let new = other_prefix();
-    let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
-    assert_failed(&failed, NAME, &["could not be restored"]);
+        let new = other_prefix();
+        let failed = answer(&ssm, update(NAME, &properties(), &new)).await;
+        assert_failed(&failed, NAME, &["could not be restored"]);
+        assert_eq!(ssm.names(), [""; 0], "{seconds} s");
 
-    let ssm = ssm.repaired();
-    assert_success(&answer(&ssm, update(NAME, &new, &properties())).await, NAME);
-    assert_eq!(ssm.names(), [NAME]);
+        let ssm = ssm.repaired();
+        let ssm = ssm.with(|state| state.vanish_in(Duration::from_secs(seconds)));
+        assert_success(&answer(&ssm, update(NAME, &new, &properties())).await, NAME);
+        assert_eq!(ssm.names(), [NAME], "{seconds} s");
+    }
 }

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) lists_until_status: u32,
     /// How many lists a deleted sync still shows up in.
     pub(crate) lists_until_gone: u32,
+    /// How many lists don't show a new sync yet.
+    pub(crate) lists_until_shown: u32,
     /// Which error a second sync of the organization raises; not documented.
     pub(crate) second_of_organization: &'static str,
     /// Answers a call in place of the service if it wants to.
@@ -46,10 +48,19 @@ pub(crate) struct State {
     pub(crate) time: Duration,
     /// What CloudFormation took.
     answers: Vec<Value>,
-    leaving: Vec<(u32, Value)>,
+    leaving: Vec<Leaving>,
     /// How many syncs a list has at most.
     pub(crate) page_size: usize,
     start: Instant,
+}
+
+/// A deleted sync that is still listed.
+struct Leaving {
+    /// In how many lists, with the one that doesn't show it any more.
+    lists: u32,
+    /// Until when, at least.
+    until: Instant,
+    sync: Value,
 }
 
 #[derive(Clone)]
@@ -67,6 +78,7 @@ impl FakeSsm {
             new_status: json!({"LastStatus": "InProgress"}),
             lists_until_status: 0,
             lists_until_gone: 0,
+            lists_until_shown: 0,
             second_of_organization: "ResourceDataSyncCountExceededException",
             fault: Box::new(|_, _| None),
             network: Box::new(|_| None),
@@ -171,6 +183,18 @@ impl State {
         SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + self.start.elapsed()
     }
 
+    /// Deletes what is not deleted yet, and lists all of it for that long.
+    pub(crate) fn vanish_in(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        let deleted = self.leaving.drain(..).map(|it| it.sync);
+        let syncs: Vec<_> = deleted.chain(self.syncs.drain(..)).collect();
+        self.leaving.extend(syncs.into_iter().map(|sync| Leaving {
+            lists: 0,
+            until,
+            sync,
+        }));
+    }
+
     fn reply(&mut self, sent: &Sent) -> Reply {
         let Some(operation) = sent.operation() else {
             return self.take_answer(sent);
@@ -211,7 +235,7 @@ impl State {
     }
 
     fn create(&mut self, input: &Value) -> Reply {
-        let leaving = self.leaving.iter().map(|(_, it)| it);
+        let leaving = self.leaving.iter().map(|it| &it.sync);
         let existing: Vec<_> = self.syncs.iter().chain(leaving).collect();
         if existing
             .iter()
@@ -243,17 +267,23 @@ impl State {
     fn list(&mut self, input: &Value) -> Reply {
         let first: usize = input["NextToken"].as_str().unwrap_or("0").parse().unwrap();
         if first == 0 {
-            self.leaving.retain_mut(|(lists, _)| {
-                *lists = lists.saturating_sub(1);
-                *lists > 0
+            let now = Instant::now();
+            self.leaving.retain_mut(|it| {
+                it.lists = it.lists.saturating_sub(1);
+                it.lists > 0 || now < it.until
             });
+        }
+        let hide_all = first == 0 && self.lists_until_shown > 0;
+        self.lists_until_shown -= u32::from(hide_all);
+        if hide_all {
+            return Reply::ok(r#"{"ResourceDataSyncItems":[]}"#);
         }
         let hide_status = first == 0 && self.lists_until_status > 0;
         self.lists_until_status -= u32::from(hide_status);
         let listed: Vec<Value> = self
             .syncs
             .iter()
-            .chain(self.leaving.iter().map(|(_, it)| it))
+            .chain(self.leaving.iter().map(|it| &it.sync))
             .map(|sync| {
                 let mut item = sync.clone();
                 let item_map = item.as_object_mut().unwrap();
@@ -286,7 +316,11 @@ impl State {
         match self.syncs.iter().position(|it| it["SyncName"] == *name) {
             Some(index) => {
                 let sync = self.syncs.remove(index);
-                self.leaving.push((self.lists_until_gone + 1, sync));
+                self.leaving.push(Leaving {
+                    lists: self.lists_until_gone + 1,
+                    until: Instant::now(),
+                    sync,
+                });
                 Reply::ok("{}")
             }
             None => Reply::error(400, "ResourceDataSyncNotFoundException", "Not found."),

@@ -1,5 +1,9 @@
 //! Update changes the sync, or leaves the old one in place.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::cloudformation::{
     NAME, answer, assert_failed, assert_success, delete, properties, properties_with, signed_at,
     standard_sync, sync, sync_with, update,
@@ -8,6 +12,8 @@ use crate::ssm::FakeSsm;
 
 const DELETE: &str = "DeleteResourceDataSync";
 const CREATE: &str = "CreateResourceDataSync";
+const LIST: &str = "ListResourceDataSync";
+
 #[tokio::test(start_paused = true)]
 async fn any_change_of_the_destination_replaces_the_sync() {
     let key = "arn:aws:kms:us-east-1:111122223333:key/1";
@@ -71,6 +77,38 @@ async fn a_repeated_rename_finds_the_sync_that_it_made() {
     assert_success(&answer(&ssm, event).await, "renamed");
     assert_eq!(ssm.names(), ["renamed"]);
     assert_eq!(ssm.calls(DELETE), 0);
+}
+
+/// The list that finds what an earlier attempt made tells its status too, or is asked again.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_change_asks_the_list_again_only_without_a_status() {
+    for (name, until_status, lists, seconds) in [("at once", 0, 1, 0), ("later", 1, 2, 1)] {
+        let mut made = sync_with(NAME, "Other");
+        made["SyncCreatedTime"] = 1_768_478_420.into();
+        made["LastStatus"] = "InProgress".into();
+        let ssm = FakeSsm::new([made]).with(|state| state.lists_until_status = until_status);
+        let new = properties_with("S3BucketPrefix", "Other");
+        let event = signed_at(update(NAME, &properties(), &new), "20260115T120000Z");
+        let start = Instant::now();
+        let answer = answer(&ssm, event).await;
+        assert_success(&answer, NAME);
+        assert_eq!(answer["Data"]["LastStatus"], "InProgress", "{name}");
+        assert_eq!(ssm.calls(LIST), lists, "{name}");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{name}");
+        assert!(ssm.changes().is_empty(), "{name}: {:?}", ssm.changes());
+    }
+}
+
+/// An attempt that died has deleted it, and the list shows it still: only one sync of the
+/// organization can be there.
+#[tokio::test(start_paused = true)]
+async fn an_old_sync_that_is_vanishing_already_is_waited_for() {
+    let ssm = FakeSsm::new([sync_with(NAME, "ResourceDataSync")])
+        .with(|state| state.vanish_in(Duration::from_secs(10)));
+    let new = properties_with("S3BucketPrefix", "Other");
+    assert_success(&answer(&ssm, update(NAME, &properties(), &new)).await, NAME);
+    assert_eq!(ssm.changes(), [DELETE, CREATE]);
+    assert_eq!(ssm.syncs()[0]["S3Destination"]["Prefix"], "Other");
 }
 
 #[tokio::test(start_paused = true)]
