@@ -17,28 +17,35 @@ use tokio::time::{Instant, sleep_until};
 /// What S3 takes at least, in keys a second; a first pace is not lower.
 const DOCUMENTED_RATE: f64 = 3_500.0;
 
-/// The time between deletes before the first `SlowDown`: enough for it to be heard before many more are sent, and less
-/// than this function needs for a full one.
+/// The time between the first deletes, before a `SlowDown`: enough for one to be heard before many more are sent. So many
+/// are as many keys as a partition takes in two seconds.
 const FIRST_GAP: Duration = Duration::from_millis(3);
+const FIRST_DELETES: u32 = 7;
 
-/// What is left of the pace after a `SlowDown`. The pace swings between this part of the limit and a little more than
-/// the limit.
-const CUT: f64 = 0.85;
+/// What is left of the pace after a `SlowDown`: the first one, or one after which nothing has gone through since the one
+/// before. The limit may be anywhere below.
+const DEEP_CUT: f64 = 0.85;
 
-/// How much the pace grows with each [`GROWTH_KEYS`] that are sent. It is back at the limit after some thirty full
-/// deletes, so that one in thirty is refused.
-const GROWTH: f64 = 1.006;
-/// The same until the second `SlowDown`.
-const FIRST_GROWTH: f64 = 1.05;
+/// The same after any other one: the pace is near the limit. Or the limit of one partition among several is hit, for
+/// deletes never come quite evenly, and to be much slower for that would leave the others idle.
+const CUT: f64 = 0.95;
+
+/// How much the pace grows with each [`GROWTH_KEYS`] that are sent, so that one full delete in thirty or so is refused.
+const GROWTH: f64 = 1.0015;
 const GROWTH_KEYS: f64 = 1_000.0;
+/// The same after so many that were not refused, for then the limit has moved; and between the first two `SlowDown`s, for
+/// the first tells little about the limit.
+const FAST_GROWTH: f64 = 1.01;
+const FIRST_GROWTH: f64 = 1.05;
+const SLOW_GROWTHS: f64 = 60.0;
 
 /// The pace is not cut any further than to this, in keys a second: a full delete every ten seconds finds out soon enough
 /// that S3 takes more again.
 const SLOWEST_RATE: f64 = 100.0;
 
-/// The wait after a `SlowDown`, at least; after each further one, with nothing gone through in between, it is twice as
-/// long, up to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(100);
+/// The wait after a second `SlowDown` with nothing gone through in between, at least; after each further one it is twice
+/// as long, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long a time what went through is measured over.
@@ -56,11 +63,14 @@ pub(crate) struct Pace {
 struct State {
     /// When the next delete may be sent.
     next: Instant,
+    began: Instant,
+    /// How many of the [`FIRST_DELETES`] are to come.
+    first_deletes: u32,
     cut: Option<Cut>,
     /// How often the pace was cut since something went through.
     cuts_in_a_row: u32,
-    /// When so many keys went through, within the last [`WINDOW`].
-    deleted: VecDeque<(Instant, usize)>,
+    /// When so many keys were sent, within the last [`WINDOW`], that were not refused.
+    sent: VecDeque<(Instant, usize)>,
 }
 
 /// The last time that the pace was cut.
@@ -69,7 +79,7 @@ struct Cut {
     at: Instant,
     /// Keys a second, at first.
     rate: f64,
-    growth: f64,
+    is_first: bool,
     /// Keys that were sent since.
     sent: f64,
 }
@@ -77,7 +87,12 @@ struct Cut {
 impl Cut {
     /// Keys a second, by now.
     fn rate(self) -> f64 {
-        self.rate * self.growth.powf(self.sent / GROWTH_KEYS)
+        let growths = self.sent / GROWTH_KEYS;
+        if self.is_first {
+            return self.rate * FIRST_GROWTH.powf(growths);
+        }
+        let fast = (growths - SLOW_GROWTHS).max(0.0);
+        self.rate * GROWTH.powf(growths - fast) * FAST_GROWTH.powf(fast)
     }
 }
 
@@ -87,9 +102,11 @@ impl Pace {
             turn: Mutex::new(()),
             state: RefCell::new(State {
                 next: Instant::now(),
+                began: Instant::now(),
+                first_deletes: FIRST_DELETES,
                 cut: None,
                 cuts_in_a_row: 0,
-                deleted: VecDeque::new(),
+                sent: VecDeque::new(),
             }),
         }
     }
@@ -106,50 +123,71 @@ impl Pace {
                 continue;
             }
             let mut state = self.state.borrow_mut();
-            state.next = match &mut state.cut {
-                Some(cut) => {
-                    cut.sent += number(keys);
-                    now + time_for(keys, cut.rate())
-                }
-                None => now + FIRST_GAP,
-            };
+            state.forget_the_past();
+            state.sent.push_back((now, keys));
+            if let Some(cut) = &mut state.cut {
+                cut.sent += number(keys);
+                state.next = now + time_for(keys, cut.rate());
+            } else if state.first_deletes > 0 {
+                state.first_deletes -= 1;
+                state.next = now + FIRST_GAP;
+            }
             return now;
         }
     }
 
-    /// Takes in that so many keys went through.
-    pub(crate) fn deleted(&self, keys: usize) {
-        let mut state = self.state.borrow_mut();
-        state.deleted.push_back((Instant::now(), keys));
-        state.cuts_in_a_row = 0;
-        state.forget_the_past();
+    /// Takes in that something went through.
+    pub(crate) fn deleted(&self) {
+        self.state.borrow_mut().cuts_in_a_row = 0;
     }
 
     /// Takes in that S3 refused a delete of so many keys, sent at that time, because it was too much.
     pub(crate) fn slowed_down(&self, sent: Instant, keys: usize) {
         let mut state = self.state.borrow_mut();
+        let entry = state.sent.iter_mut().find(|(at, _)| *at == sent);
+        if let Some((_, counted)) = entry {
+            *counted = counted.saturating_sub(keys);
+        }
         // What was under way when the pace was cut says nothing about the new pace.
         if state.cut.is_some_and(|cut| sent <= cut.at) {
             return;
         }
         state.forget_the_past();
         let now = Instant::now();
-        let through = number(state.deleted.iter().map(|(_, keys)| keys).sum());
-        let through = (through / WINDOW.as_secs_f64()).max(DOCUMENTED_RATE);
-        let limit = state.cut.map_or(through, |cut| cut.rate().min(through));
-        let rate = (limit * CUT).max(SLOWEST_RATE);
+        let through = number(state.sent.iter().map(|(_, keys)| keys).sum());
+        let through = through / WINDOW.as_secs_f64();
+        let rate = match state.cut {
+            None => through.max(DOCUMENTED_RATE) * DEEP_CUT,
+            Some(cut) => {
+                // What is not sent can't be refused: the pace may be far above what this function comes to.
+                let is_known = state.began + WINDOW < now;
+                let most = (through * 1.1).max(DOCUMENTED_RATE);
+                let limit = if is_known {
+                    cut.rate().min(most)
+                } else {
+                    cut.rate()
+                };
+                limit
+                    * if state.cuts_in_a_row > 0 {
+                        DEEP_CUT
+                    } else {
+                        CUT
+                    }
+            }
+        };
+        let rate = rate.max(SLOWEST_RATE);
         state.cut = Some(Cut {
             at: now,
             rate,
-            growth: match state.cut {
-                Some(_) => GROWTH,
-                None => FIRST_GROWTH,
-            },
+            is_first: state.cut.is_none(),
             sent: 0.0,
         });
-        let pause = PAUSE * 2_u32.saturating_pow(state.cuts_in_a_row.min(10));
+        let mut pause = time_for(keys, rate);
+        if state.cuts_in_a_row > 0 {
+            let backed_off = PAUSE * 2_u32.saturating_pow(state.cuts_in_a_row.min(10));
+            pause = pause.max(backed_off.min(LONGEST_PAUSE));
+        }
         state.cuts_in_a_row += 1;
-        let pause = pause.min(LONGEST_PAUSE).max(time_for(keys, rate));
         state.next = state.next.max(now + pause);
         tracing::info!(keys_per_second = rate.round(), "S3 asks to slow down");
     }
@@ -158,12 +196,8 @@ impl Pace {
 impl State {
     fn forget_the_past(&mut self) {
         let now = Instant::now();
-        while self
-            .deleted
-            .front()
-            .is_some_and(|&(at, _)| now - at > WINDOW)
-        {
-            self.deleted.pop_front();
+        while self.sent.front().is_some_and(|&(at, _)| now - at > WINDOW) {
+            self.sent.pop_front();
         }
     }
 }
@@ -218,7 +252,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if takes {
                 through += 1_000;
-                pace.deleted(1_000);
+                pace.deleted();
             } else {
                 refused += 1;
                 pace.slowed_down(sent_at, 1_000);
@@ -234,9 +268,9 @@ mod tests {
         let start = Instant::now();
         for _ in 0..1_000 {
             pace.turn(1_000).await;
-            pace.deleted(1_000);
+            pace.deleted();
         }
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_millis(50));
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,13 +9,15 @@
 //!
 //! Keys of small folders are gathered into full deletes.
 
+use std::collections::VecDeque;
+
 use crate::bucket::{MAX_KEYS_PER_DELETE, Marker, Page};
 use crate::guess::{FIRST_REACH, REACH_GROWTH, Span, guess};
 use crate::versions::{Version, Versions};
 
 /// How many listings are under way at the same time. A page takes S3 some 50 to 100 ms and this function some 5 ms of a
 /// whole processor.
-pub(crate) const MAX_LISTINGS: usize = 20;
+pub(crate) const MAX_LISTINGS: usize = 16;
 
 /// How many deletes are under way at the same time or wait for their turn. Each takes S3 up to a second, and 0.3 MB of
 /// memory here.
@@ -23,6 +25,9 @@ const MAX_DELETES: usize = 56;
 
 /// With fewer listings than that under way or waiting, what is left of one is split.
 const ENOUGH_LISTINGS: usize = 16;
+
+/// What S3 puts into a page at most.
+const FULL_PAGE: usize = 1_000;
 
 /// How many top-level folders take turns; further ones come after them.
 const LANES: usize = 64;
@@ -78,7 +83,7 @@ pub(crate) struct Plan {
     deletes_in_flight: usize,
     /// How many versions the listings held.
     found: usize,
-    full: Vec<Versions>,
+    full: VecDeque<Versions>,
     /// Becomes full.
     gathered: Versions,
     singles: Vec<Version>,
@@ -93,7 +98,7 @@ impl Plan {
             listings_in_flight: 0,
             deletes_in_flight: 0,
             found: 0,
-            full: Vec::new(),
+            full: VecDeque::new(),
             gathered: Versions::default(),
             singles: Vec::new(),
         }
@@ -142,7 +147,7 @@ impl Plan {
     pub(crate) fn next(&mut self) -> Option<Step> {
         let has_found_all = self.ranges.is_empty() && self.listings_in_flight == 0;
         if has_found_all && self.full.is_empty() && !self.gathered.is_empty() {
-            self.full.push(std::mem::take(&mut self.gathered));
+            self.full.push_back(std::mem::take(&mut self.gathered));
         }
         if !self.full.is_empty() || !self.singles.is_empty() {
             if self.deletes_in_flight == MAX_DELETES {
@@ -154,7 +159,7 @@ impl Plan {
                     .pop()
                     .map(|single| Versions::from_iter([single]))
             };
-            return self.full.pop().or_else(single).map(Step::Delete);
+            return self.full.pop_front().or_else(single).map(Step::Delete);
         }
         if self.listings_in_flight == MAX_LISTINGS {
             return None;
@@ -191,14 +196,14 @@ impl Plan {
 
     fn gather(&mut self, versions: Versions) {
         if versions.len() == MAX_KEYS_PER_DELETE {
-            self.full.push(versions);
+            self.full.push_back(versions);
             return;
         }
         for version in versions.iter() {
             self.gathered
                 .push(&version.key, version.version_id.as_deref());
             if self.gathered.len() == MAX_KEYS_PER_DELETE {
-                self.full.push(std::mem::take(&mut self.gathered));
+                self.full.push_back(std::mem::take(&mut self.gathered));
             }
         }
     }
@@ -348,7 +353,7 @@ fn folder_of_page<'a>(range: &Range, page: &'a Page) -> Option<&'a str> {
 #[derive(Debug)]
 struct Lanes {
     folders: Vec<String>,
-    /// How many versions were found in each.
+    /// How many versions were found in each; while a page is under way, as if it were full.
     found: [usize; LANES],
 }
 
@@ -386,10 +391,13 @@ impl Lanes {
         if let Some(lane) = self.lane_of(range) {
             self.found[lane] += versions;
         }
+        if let Some(lane) = range.lane {
+            self.found[lane] -= FULL_PAGE;
+        }
     }
 
     /// Takes out the last range of the lane that least was found in. A range that is in no lane waits for those that are.
-    fn next(&self, ranges: &mut Vec<Range>) -> Option<Range> {
+    fn next(&mut self, ranges: &mut Vec<Range>) -> Option<Range> {
         for range in ranges.iter_mut() {
             range.lane = self.lane_of(range);
         }
@@ -397,7 +405,11 @@ impl Lanes {
             let lane = ranges[place].lane;
             lane.map_or(usize::MAX, |lane| self.found[lane])
         })?;
-        Some(ranges.remove(place))
+        let range = ranges.remove(place);
+        if let Some(lane) = range.lane {
+            self.found[lane] += FULL_PAGE;
+        }
+        Some(range)
     }
 }
 
@@ -408,9 +420,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Most entries of a page.
-    const PAGE: usize = 1_000;
 
     fn version(key: &str) -> Version {
         Version {
@@ -705,7 +714,7 @@ mod tests {
             if range.from.as_ref().is_some_and(|from| *entry <= *from.key) || last == Some(entry) {
                 continue;
             }
-            if count == PAGE {
+            if count == FULL_PAGE {
                 let version_id = Some("v".to_owned());
                 let key = last.unwrap_or_default().to_owned();
                 page.next = Some(Marker { key, version_id });
@@ -815,7 +824,7 @@ mod tests {
             ),
         ];
         for (layout, keys) in layouts {
-            let pages = keys.len() / PAGE;
+            let pages = keys.len() / FULL_PAGE;
             let cost = empty(keys);
             assert!(cost.rounds < 30, "{layout}: {cost:?}");
             assert!(cost.listings < 2 * pages, "{layout}: {cost:?}");
@@ -850,7 +859,7 @@ mod tests {
                 }
             }
         }
-        let pages = keys.len() / PAGE;
+        let pages = keys.len() / FULL_PAGE;
         let cost = empty(keys);
         assert!(cost.listings < 5 * pages, "{pages} pages: {cost:?}");
     }
@@ -934,7 +943,7 @@ mod tests {
             most_apart = most_apart.max(most.expect("4") - least.expect("4"));
         }
         assert_eq!(found, [10_000; 4]);
-        assert!(most_apart <= 3 * PAGE, "{most_apart}");
+        assert!(most_apart <= 3 * FULL_PAGE, "{most_apart}");
     }
 
     proptest! {

@@ -113,7 +113,7 @@ async fn delete(
         let deleted = versions.len().saturating_sub(answers.len());
         if deleted > 0 {
             count += deleted as u64;
-            pace.deleted(deleted);
+            pace.deleted();
         }
         let mut slowed_down = 0;
         let mut again = Vec::new();
