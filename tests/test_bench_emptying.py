@@ -66,12 +66,12 @@ def test_listings_and_deletes_run_beside_each_other(s3: S3Stub, layout: str) -> 
 
 
 @built
-@pytest.mark.parametrize(("limit", "versions"), [("bucket", 20_000), ("folder", 150_000)])
+@pytest.mark.parametrize(("limit", "versions"), [("bucket", 20_000), ("folder", 200_000)])
 def test_a_limit_is_used_and_seldom_hit(s3: S3Stub, limit: str, versions: int) -> None:
     run = empty(s3, "sync", versions, delay=5, limit=limit)
     refused = run["refused_deletes"] + run["refused_listings"]
     assert 0 < refused <= 0.1 * (run["listings"] + run["deletes"] + run["others"])
-    assert allowed_seconds(run) < run["seconds"] < 2 * allowed_seconds(run)
+    assert allowed_seconds(run) < run["seconds"] < 3 * allowed_seconds(run)
 
 
 @built
@@ -95,7 +95,7 @@ def aims(*runs: Run) -> dict[str, tuple[str, str]]:
 
 def test_the_ideal_is_what_delays_caps_and_limits_leave() -> None:
     assert ideal_seconds(run_of(OURS, versions=1_000)) == pytest.approx(0.6)
-    assert ideal_seconds(run_of(OURS, versions=129_000)) == pytest.approx(0.6 + 128 / 64 * 0.5)
+    assert ideal_seconds(run_of(OURS, versions=113_000)) == pytest.approx(0.6 + 112 / 56 * 0.5)
     assert ideal_seconds(run_of(OURS, limit="bucket", versions=38_500)) == pytest.approx(10)
     assert ideal_seconds(run_of(OURS, limit="folder", partitions=10, versions=385_000)) == pytest.approx(10)
     assert ideal_seconds(run_of(OURS, list_ms=0, delete_ms=0)) == 0
