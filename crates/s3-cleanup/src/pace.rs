@@ -5,18 +5,28 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>. Where the limit lies at the
 //! moment nobody tells, and it moves as S3 splits partitions. So there is next to no pace until the first `SlowDown`; then
 //! it is a little less than what was sent, and grows slowly until the next one.
+//!
+//! Where partitions begin nobody tells either. If much more goes through before the first `SlowDown` than one partition
+//! takes, there are several, and each top-level folder then has a pace of its own; folders that share a partition come to
+//! share its limit.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
+use crate::plan::LANES;
+
 /// What S3 takes at least, in keys a second; a first pace is hardly lower.
 const DOCUMENTED_RATE: f64 = 3_500.0;
 /// Leaves room for what is counted a little differently.
 const NEARLY: f64 = 0.97;
+
+/// What goes through before the first `SlowDown` is a pace of its own for each folder if it comes to so much for each, in
+/// keys a second: two full deletes.
+const LEAST_OF_A_LANE: f64 = 2_000.0;
 
 /// The time between the first deletes, before a `SlowDown`: enough for one to be heard before many more are sent. So many
 /// are as many keys as a partition takes in two seconds.
@@ -50,9 +60,62 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a time what went through is measured over.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// The pace of all deletes of a sweep, which run in one task.
+/// The pace of all deletes of a sweep, which run in one task; then, maybe, one for each lane.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Paces {
+    whole: Pace,
+    /// The lanes that anything was sent in.
+    used: RefCell<BTreeSet<usize>>,
+    lanes: OnceCell<Vec<Pace>>,
+}
+
+impl Paces {
+    pub(crate) fn new() -> Self {
+        Self {
+            whole: Pace::new(),
+            used: RefCell::default(),
+            lanes: OnceCell::new(),
+        }
+    }
+
+    fn of(&self, lane: usize) -> &Pace {
+        self.lanes.get().map_or(&self.whole, |lanes| &lanes[lane])
+    }
+
+    /// Waits until a delete of so many keys of a lane may be sent, and returns when that is.
+    pub(crate) async fn turn(&self, lane: usize, keys: usize) -> Instant {
+        self.used.borrow_mut().insert(lane);
+        self.of(lane).turn(keys).await
+    }
+
+    /// Takes in that something of a lane went through.
+    pub(crate) fn deleted(&self, lane: usize) {
+        self.of(lane).deleted();
+    }
+
+    /// Takes in that S3 refused a delete of so many keys of a lane, sent at that time, because it was too much.
+    pub(crate) fn slowed_down(&self, lane: usize, sent: Instant, keys: usize) {
+        if self.lanes.get().is_none() && !self.whole.is_cut() {
+            let used = number(self.used.borrow().len());
+            let of_each = self.whole.sent_without(sent, keys) / used;
+            if used > 1.0 && of_each >= LEAST_OF_A_LANE {
+                let rate = (of_each * DEEP_CUT).max(DOCUMENTED_RATE * NEARLY);
+                tracing::info!(
+                    keys_per_second = rate.round(),
+                    folders = used,
+                    "S3 asks to slow down, each folder has its pace"
+                );
+                let lanes = (0..=LANES).map(|_| Pace::at(rate, keys)).collect();
+                self.lanes.get_or_init(|| lanes);
+                return;
+            }
+        }
+        self.of(lane).slowed_down(sent, keys);
+    }
+}
+
+#[derive(Debug)]
+struct Pace {
     /// Whoever has it is the next to send; the others queue.
     turn: Mutex<()>,
     state: RefCell<State>,
@@ -92,7 +155,7 @@ impl Cut {
 }
 
 impl Pace {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             turn: Mutex::new(()),
             state: RefCell::new(State {
@@ -106,8 +169,33 @@ impl Pace {
         }
     }
 
+    /// With a rate that it begins with, once the time for so many keys is over.
+    fn at(rate: f64, keys: usize) -> Self {
+        let pace = Self::new();
+        let mut state = pace.state.borrow_mut();
+        state.cut = Some(Cut {
+            at: state.began,
+            rate,
+            sent: 0.0,
+        });
+        state.next = state.began + time_for(keys, rate);
+        drop(state);
+        pace
+    }
+
+    fn is_cut(&self) -> bool {
+        self.state.borrow().cut.is_some()
+    }
+
+    /// How many keys were sent within the last second and not refused, once so many that were sent at that time are.
+    fn sent_without(&self, sent: Instant, keys: usize) -> f64 {
+        let mut state = self.state.borrow_mut();
+        state.refuse(sent, keys);
+        state.sent_per_second()
+    }
+
     /// Waits until a delete of so many keys may be sent, and returns when that is.
-    pub(crate) async fn turn(&self, keys: usize) -> Instant {
+    async fn turn(&self, keys: usize) -> Instant {
         let _turn = self.turn.lock().await;
         loop {
             let now = Instant::now();
@@ -132,25 +220,20 @@ impl Pace {
     }
 
     /// Takes in that something went through.
-    pub(crate) fn deleted(&self) {
+    fn deleted(&self) {
         self.state.borrow_mut().cuts_in_a_row = 0;
     }
 
     /// Takes in that S3 refused a delete of so many keys, sent at that time, because it was too much.
-    pub(crate) fn slowed_down(&self, sent: Instant, keys: usize) {
+    fn slowed_down(&self, sent: Instant, keys: usize) {
         let mut state = self.state.borrow_mut();
-        let entry = state.sent.iter_mut().find(|(at, _)| *at == sent);
-        if let Some((_, counted)) = entry {
-            *counted = counted.saturating_sub(keys);
-        }
+        state.refuse(sent, keys);
         // What was under way when the pace was cut says nothing about the new pace.
         if state.cut.is_some_and(|cut| sent <= cut.at) {
             return;
         }
-        state.forget_the_past();
         let now = Instant::now();
-        let through = number(state.sent.iter().map(|(_, keys)| keys).sum());
-        let through = through / WINDOW.as_secs_f64();
+        let through = state.sent_per_second();
         let rate = match state.cut {
             None => (through * DEEP_CUT).max(DOCUMENTED_RATE * NEARLY),
             Some(cut) => {
@@ -188,6 +271,19 @@ impl Pace {
 }
 
 impl State {
+    fn refuse(&mut self, sent: Instant, keys: usize) {
+        let entry = self.sent.iter_mut().find(|(at, _)| *at == sent);
+        if let Some((_, counted)) = entry {
+            *counted = counted.saturating_sub(keys);
+        }
+    }
+
+    fn sent_per_second(&mut self) -> f64 {
+        self.forget_the_past();
+        let sent = self.sent.iter().map(|(_, keys)| keys).sum();
+        number(sent) / WINDOW.as_secs_f64()
+    }
+
     fn forget_the_past(&mut self) {
         let now = Instant::now();
         while self.sent.front().is_some_and(|&(at, _)| now - at > WINDOW) {
@@ -206,6 +302,8 @@ fn number(keys: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// What S3 takes: keys a second, and a burst.
@@ -310,6 +408,60 @@ mod tests {
         let rate = 11_000.0 / start.elapsed().as_secs_f64();
         // From a little less than 3,500 on, and growing.
         assert!((3_300.0..4_000.0).contains(&rate), "{rate} keys a second");
+    }
+
+    /// Sends full deletes of the lanes by turns, as many at a time as a sweep does, and returns how many keys a second went
+    /// through and which part of the deletes was refused.
+    async fn run_lanes(limits: Vec<Limit>, lane_limits: &[usize], time: Duration) -> (f64, f64) {
+        let paces = Paces::new();
+        let limits = RefCell::new(limits);
+        let (through, sent, refused) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let end = Instant::now() + time;
+        let senders = (0..56).map(|sender| {
+            let (paces, limits, lane) = (&paces, &limits, sender % lane_limits.len());
+            let (through, sent, refused) = (&through, &sent, &refused);
+            async move {
+                while Instant::now() < end {
+                    let sent_at = paces.turn(lane, 1_000).await;
+                    sent.set(sent.get() + 1);
+                    let takes = limits.borrow_mut()[lane_limits[lane]].takes(1_000);
+                    tokio::time::sleep(Duration::from_millis(if takes { 50 } else { 5 })).await;
+                    if takes {
+                        through.set(through.get() + 1_000);
+                        paces.deleted(lane);
+                    } else {
+                        refused.set(refused.get() + 1);
+                        paces.slowed_down(lane, sent_at, 1_000);
+                    }
+                }
+            }
+        });
+        futures_util::future::join_all(senders).await;
+        let rate = number(through.get()) / time.as_secs_f64();
+        (rate, f64::from(refused.get()) / f64::from(sent.get()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_partition_gets_what_it_takes() {
+        let own: Vec<_> = (0..12).collect();
+        let time = Duration::from_mins(1);
+        let limits = || own.iter().map(|_| Limit::new(3_500.0)).collect();
+        let (through, refused) = run_lanes(limits(), &own, time).await;
+        assert!(through > 0.9 * 42_000.0, "{through} keys a second");
+        assert!(refused < 0.05, "{refused} of the deletes were refused");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn folders_of_one_partition_share_what_it_takes() {
+        for rate in [3_500.0, 20_000.0, 40_000.0] {
+            let time = Duration::from_secs_f64(2_000_000.0 / rate);
+            let (through, refused) = run_lanes(vec![Limit::new(rate)], &[0; 12], time).await;
+            assert!(through > 0.9 * rate, "{through} of {rate} keys a second");
+            assert!(
+                refused < 0.1,
+                "{refused} of the deletes were refused at {rate}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ const ENOUGH_LISTINGS: usize = 16;
 const FULL_PAGE: usize = 1_000;
 
 /// How many top-level folders take turns; further ones come after them.
-const LANES: usize = 64;
+pub(crate) const LANES: usize = 64;
 
 /// With more folders than that in a page, many are small, and neighbours are listed together.
 const MANY_FOLDERS: usize = 64;
@@ -70,7 +70,8 @@ impl Range {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Step {
     List(Range),
-    Delete(Versions),
+    /// Versions of a lane, numbered from 1, or 0 of none.
+    Delete(usize, Versions),
 }
 
 /// What is to be done yet.
@@ -83,7 +84,8 @@ pub(crate) struct Plan {
     deletes_in_flight: usize,
     /// How many versions the listings held.
     found: usize,
-    full: VecDeque<Versions>,
+    /// With the lane of most or all in it.
+    full: VecDeque<(usize, Versions)>,
     /// Becomes full.
     gathered: Versions,
     singles: Vec<Version>,
@@ -147,19 +149,18 @@ impl Plan {
     pub(crate) fn next(&mut self) -> Option<Step> {
         let has_found_all = self.ranges.is_empty() && self.listings_in_flight == 0;
         if has_found_all && self.full.is_empty() && !self.gathered.is_empty() {
-            self.full.push_back(std::mem::take(&mut self.gathered));
+            self.full.push_back((0, std::mem::take(&mut self.gathered)));
         }
         if !self.full.is_empty() || !self.singles.is_empty() {
             if self.deletes_in_flight == MAX_DELETES {
                 return None;
             }
             self.deletes_in_flight += 1;
-            let single = || {
-                self.singles
-                    .pop()
-                    .map(|single| Versions::from_iter([single]))
-            };
-            return self.full.pop_front().or_else(single).map(Step::Delete);
+            let (lane, versions) = self.full.pop_front().or_else(|| {
+                let single = self.singles.pop()?;
+                Some((0, Versions::from_iter([single])))
+            })?;
+            return Some(Step::Delete(lane, versions));
         }
         if self.listings_in_flight == MAX_LISTINGS {
             return None;
@@ -190,20 +191,22 @@ impl Plan {
         self.lanes.count(range, page.versions.len());
         self.found += page.versions.len() + page.singles.len();
         self.split(range, &page);
-        self.gather(page.versions);
+        let lane = self.lanes.lane_of(range).map_or(0, |lane| lane + 1);
+        self.gather(lane, page.versions);
         self.singles.extend(page.singles);
     }
 
-    fn gather(&mut self, versions: Versions) {
+    fn gather(&mut self, lane: usize, versions: Versions) {
         if versions.len() == MAX_KEYS_PER_DELETE {
-            self.full.push_back(versions);
+            self.full.push_back((lane, versions));
             return;
         }
         for version in versions.iter() {
             self.gathered
                 .push(&version.key, version.version_id.as_deref());
             if self.gathered.len() == MAX_KEYS_PER_DELETE {
-                self.full.push_back(std::mem::take(&mut self.gathered));
+                let full = std::mem::take(&mut self.gathered);
+                self.full.push_back((lane, full));
             }
         }
     }
@@ -487,9 +490,9 @@ mod tests {
                 ..Page::default()
             },
         );
-        assert_eq!(plan.next(), Some(Step::Delete(found)));
+        assert_eq!(plan.next(), Some(Step::Delete(0, found)));
         let single = Versions::from_iter([version("\u{1}")]);
-        assert_eq!(plan.next(), Some(Step::Delete(single)));
+        assert_eq!(plan.next(), Some(Step::Delete(0, single)));
         assert_eq!(plan.next(), None);
     }
 
@@ -555,7 +558,7 @@ mod tests {
         let mut plan = Plan::of(first(), folders(Some("c/")));
         assert_eq!(plan.found(), 402, "z is below no folder that is listed");
         let single = Versions::from_iter([version("z\u{1}")]);
-        assert_eq!(plan.next(), Some(Step::Delete(single)));
+        assert_eq!(plan.next(), Some(Step::Delete(0, single)));
         let expected = [
             range("b/", false, Some(marker("b/399"))),
             range("c/", false, None),
@@ -579,7 +582,7 @@ mod tests {
             ..first()
         };
         let mut plan = Plan::of(whole.clone(), folders(None));
-        assert_eq!(plan.next(), Some(Step::Delete(whole.versions)));
+        assert_eq!(plan.next(), Some(Step::Delete(0, whole.versions)));
         assert_eq!(plan.next(), None);
     }
 
@@ -598,7 +601,7 @@ mod tests {
                 ..Page::default()
             },
         );
-        assert_eq!(plan.next(), Some(Step::Delete(page)));
+        assert_eq!(plan.next(), Some(Step::Delete(0, page)));
         let rest = listing(plan.next());
         assert_eq!(
             rest,
@@ -668,14 +671,14 @@ mod tests {
             },
         );
         assert!(
-            matches!(plan.next(), Some(Step::Delete(full)) if full.len() == MAX_KEYS_PER_DELETE)
+            matches!(plan.next(), Some(Step::Delete(_, full)) if full.len() == MAX_KEYS_PER_DELETE)
         );
         let rests: Vec<_> = std::iter::from_fn(|| plan.next()).collect();
         for rest in rests {
             assert_eq!(plan.next(), None, "a delete of one waits to become full");
             plan.listed(&listing(Some(rest)), Page::default());
         }
-        assert!(matches!(plan.next(), Some(Step::Delete(rest)) if rest.len() == 1));
+        assert!(matches!(plan.next(), Some(Step::Delete(_, rest)) if rest.len() == 1));
         assert_eq!(plan.next(), None);
     }
 
@@ -692,12 +695,12 @@ mod tests {
                     ..Page::default()
                 },
             );
-            let is_sent = matches!(plan.next(), Some(Step::Delete(_)));
+            let is_sent = matches!(plan.next(), Some(Step::Delete(..)));
             assert_eq!(is_sent, round < MAX_DELETES);
         }
         assert_eq!(plan.next(), None);
         plan.deleted();
-        assert!(matches!(plan.next(), Some(Step::Delete(_))));
+        assert!(matches!(plan.next(), Some(Step::Delete(..))));
         listing(plan.next());
     }
 
@@ -770,7 +773,7 @@ mod tests {
                         let page = page(&keys, &range);
                         plan.listed(&range, page);
                     }
-                    Step::Delete(versions) => {
+                    Step::Delete(_, versions) => {
                         cost.deletes += 1;
                         plan.deleted();
                         for version in versions.iter() {
@@ -893,7 +896,7 @@ mod tests {
                         }
                         plan.listed(&range, answer);
                     }
-                    Step::Delete(versions) => {
+                    Step::Delete(_, versions) => {
                         sent += versions.len();
                         plan.deleted();
                         for version in versions.iter() {

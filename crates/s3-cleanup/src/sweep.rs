@@ -1,7 +1,7 @@
 //! One sweep through a bucket: everything is listed, and deleted while the listing goes on.
 //!
 //! All of it is one task that has many requests under way. Which one comes next is the [`Plan`]'s to say, how fast deletes
-//! are sent the [`Pace`]'s.
+//! are sent the [`Paces`]'.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval_at};
 
 use crate::bucket::{Bucket, CallError, Deletion, Page};
 use crate::error::{Refusal, Refusals};
-use crate::pace::Pace;
+use crate::pace::Paces;
 use crate::plan::{Plan, Range, Step};
 use crate::progress::{LOG_INTERVAL, Progress};
 use crate::versions::Versions;
@@ -42,7 +42,7 @@ pub(crate) async fn sweep(
     mut plan: Plan,
 ) -> Result<Swept, CallError> {
     let mut swept = Swept::default();
-    let pace = Pace::new();
+    let pace = Paces::new();
     let mut in_flight = FuturesUnordered::new();
     let mut log = interval_at(Instant::now() + LOG_INTERVAL, LOG_INTERVAL);
     loop {
@@ -83,13 +83,13 @@ enum Done {
     Deleted { count: u64, refused: Vec<Refusal> },
 }
 
-async fn run(step: Step, bucket: &Bucket<'_>, pace: &Pace) -> Result<Done, CallError> {
+async fn run(step: Step, bucket: &Bucket<'_>, pace: &Paces) -> Result<Done, CallError> {
     match step {
         Step::List(range) => {
             let listed = bucket.list(&range).await?;
             Ok(Done::Listed(range, Box::new(listed)))
         }
-        Step::Delete(versions) => delete(bucket, pace, versions).await,
+        Step::Delete(lane, versions) => delete(bucket, pace, lane, versions).await,
     }
 }
 
@@ -97,23 +97,24 @@ async fn run(step: Step, bucket: &Bucket<'_>, pace: &Pace) -> Result<Done, CallE
 /// versions that it refuses for another passing reason are sent again a few times.
 async fn delete(
     bucket: &Bucket<'_>,
-    pace: &Pace,
+    pace: &Paces,
+    lane: usize,
     mut versions: Versions,
 ) -> Result<Done, CallError> {
     let mut count = 0;
     let mut refused = Vec::new();
     let mut attempt = 1;
     while !versions.is_empty() {
-        let sent = pace.turn(versions.len()).await;
+        let sent = pace.turn(lane, versions.len()).await;
         let deletion = bucket.delete(&versions).await?;
         let Deletion::Done(answers) = deletion else {
-            pace.slowed_down(sent, versions.len());
+            pace.slowed_down(lane, sent, versions.len());
             continue;
         };
         let deleted = versions.len().saturating_sub(answers.len());
         if deleted > 0 {
             count += deleted as u64;
-            pace.deleted();
+            pace.deleted(lane);
         }
         let mut slowed_down = 0;
         let mut again = Vec::new();
@@ -131,7 +132,7 @@ async fn delete(
         }
         versions = again.into_iter().collect();
         if slowed_down > 0 {
-            pace.slowed_down(sent, slowed_down);
+            pace.slowed_down(lane, sent, slowed_down);
         }
         if versions.len() > slowed_down {
             let longest = BACK_OFF * 2_u32.pow(attempt - 1);
