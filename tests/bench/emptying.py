@@ -260,8 +260,9 @@ def _all(results: Results) -> Table:
         "s3rm: s3rm-rs at its defaults; best: 64 workers, 64 parallel listings, batches of 1,000.",
         f"ideal: S3's delays and limits alone, with {MAX_LISTINGS} listings and {MAX_DELETES} deletes at a time.",
         "Keys as a resource data sync makes them (12 types, 25 accounts, 2 Regions, 4 versions of each object), if not "
-        "one folder. With a limit, S3 takes 3,500 deleted keys and 5,500 listings a second, for the whole bucket or each "
-        "type, and refuses what is more at once.",
+        "one folder.",
+        "With a limit, S3 takes 3,500 deleted keys and 5,500 listings a second, for the whole bucket or for each type, "
+        "and refuses what is more at once.",
     ]
     return Table("Emptying a bucket", columns, rows, notes)
 
