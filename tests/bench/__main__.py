@@ -17,7 +17,6 @@ from types import ModuleType
 from typing import Any
 
 from bench import calls, emptying, functions, job
-from bench.report import Table
 
 SECTIONS: tuple[ModuleType, ...] = (functions, calls, emptying, job)
 OUTPUT = Path(__file__).resolve().parents[2] / "target" / "bench" / "results.json"
@@ -31,6 +30,7 @@ def main(arguments_given: list[str] | None = None) -> int:
     parser.add_argument("--only", metavar="NAME[,NAME]", help=f"of {', '.join(names)}")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="where the figures go (target/bench/results.json)")
     parser.add_argument("--markdown", type=Path, help="where the tables go as Markdown, too")
+    parser.add_argument("--document", type=Path, help="a Markdown document whose figures to replace by these")
     parser.add_argument("--from", dest="source", type=Path, help="show the figures of an earlier run, measure nothing")
     arguments = parser.parse_args(arguments_given)
     wanted = arguments.only.split(",") if arguments.only else names
@@ -42,7 +42,10 @@ def main(arguments_given: list[str] | None = None) -> int:
     ]
     print("\n" + "\n\n".join(table.text() for table in tables))
     if arguments.markdown:
-        arguments.markdown.write_text(_markdown(results, tables))
+        texts = [_machine_line(results["machine"]), *(table.markdown() for table in tables)]
+        arguments.markdown.write_text("\n\n".join(texts) + "\n")
+    if arguments.document:
+        arguments.document.write_text(_with_figures(arguments.document.read_text(), results))
     return 0
 
 
@@ -81,13 +84,30 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _markdown(results: dict[str, Any], tables: list[Table]) -> str:
-    machine = results["machine"]
-    head = (
-        f"{machine['processors']} x {machine['processor']}, {machine['memory_bytes'] / 1024**3:.0f} GiB, "
-        f"{machine['system']}, {machine['rust']}, Python {machine['python']}, {machine['date']}"
+def _machine_line(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['processors']} processors {machine['processor']}, {machine['memory_bytes'] / 1024**3:.0f} GiB, "
+        f"{machine['system']}, {machine['rust']}, Python {machine['python']}, on {machine['date']}"
     )
-    return "\n\n".join([head, *(table.markdown() for table in tables)]) + "\n"
+
+
+def _with_figures(document: str, results: dict[str, Any]) -> str:
+    """Replaces what is between `<!-- figures: SECTION -->` and `<!-- end of figures -->` by the section's tables.
+
+    There is one such place for each section, and one for the machine.
+    """
+    figures = {"machine": f"{_machine_line(results['machine'])}."}
+    for section in SECTIONS:
+        if section.NAME in results:
+            figures[section.NAME] = "\n\n".join(table.markdown() for table in section.tables(results[section.NAME]))
+    for name, text in figures.items():
+        begin, end = f"<!-- figures: {name} -->\n", "<!-- end of figures -->"
+        before, found, rest = document.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise SystemExit(f"scripts/bench: the document has no place for {name}: {begin.strip()} … {end}")
+        document = f"{before}{begin}\n{text}\n\n{end}{after}"
+    return document
 
 
 if __name__ == "__main__":
