@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import SECTIONS
 from deployment import ROOT
 from operator_scripts import SCRIPTS
 from templates import CENTRAL, CFN, MEMBER, QUICKSIGHT, load
@@ -145,3 +146,12 @@ def test_the_costs_told_are_what_the_formula_gives() -> None:
         assert used.quantize(Decimal("0.1"), ROUND_HALF_UP) == gb_seconds
         costs = [used * price + invocations * request for price in prices]
         assert [cost.quantize(Decimal("0.000001"), ROUND_HALF_UP) for cost in costs] == dollars
+
+
+@pytest.mark.parametrize("place", ["machine", *(section.NAME for section in SECTIONS)])
+def test_the_document_on_performance_has_figures_of_each_section(place: str) -> None:
+    figures = re.search(rf"<!-- figures: {place} -->\n(.*?)<!-- end of figures -->", PERFORMANCE, re.DOTALL)
+    assert figures
+    titles = re.findall(r"^\*\*(.+)\*\*$", figures[1], re.MULTILINE)
+    assert len(figures[1].split()) > 10
+    assert titles or place == "machine"

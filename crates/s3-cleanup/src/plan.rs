@@ -19,8 +19,8 @@ use crate::versions::{Version, Versions};
 /// whole processor.
 pub(crate) const MAX_LISTINGS: usize = 16;
 
-/// How many deletes are under way at the same time or wait for their turn. Each takes S3 up to a second, and 0.3 MB of
-/// memory here.
+/// How many deletes are under way at the same time or wait for their turn. Each takes S3 up to a second, and up to 0.6 MB
+/// of memory here.
 const MAX_DELETES: usize = 56;
 
 /// With fewer listings than that under way or waiting, what is left of one is split.
