@@ -68,7 +68,7 @@ def test_listings_and_deletes_run_beside_each_other(s3: S3Stub, layout: str) -> 
 @built
 @pytest.mark.parametrize(("limit", "versions"), [("bucket", 20_000), ("folder", 200_000)])
 def test_a_limit_is_used_and_seldom_hit(s3: S3Stub, limit: str, versions: int) -> None:
-    run = empty(s3, "sync", versions, delay=5, limit=limit)
+    run = empty(s3, "sync", versions, delay=50, limit=limit)
     refused = run["refused_deletes"] + run["refused_listings"]
     assert 0 < refused <= 0.1 * (run["listings"] + run["deletes"] + run["others"])
     assert allowed_seconds(run) < run["seconds"] < 3 * allowed_seconds(run)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::{self, Either};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::bucket::{Bucket, CallError};
+use crate::bucket::{Bucket, CallError, Page, UploadPage};
 use crate::error::Cause;
 use crate::plan::{MAX_LISTINGS, Plan, Range};
 use crate::progress::Progress;
@@ -43,32 +43,57 @@ async fn empty_with_consent(
     progress: &Progress,
 ) -> Result<Emptied, CallError> {
     // Looking needs no consent, and what is seen is where the first sweep begins.
-    let (whole, top_level) = (Range::of_bucket(), Range::of_top_level());
     let consents = Box::pin(bucket.consents());
-    let look = Box::pin(future::join(bucket.list(&whole), bucket.list(&top_level)));
-    let (consents, look) = match future::select(consents, look).await {
+    let look = Box::pin(look(bucket, true));
+    let (consents, seen) = match future::select(consents, look).await {
         Either::Left((Ok(true), look)) => (Ok(true), look.await),
         Either::Left((refusal, _)) => return refusal.map(|_| Emptied::WithoutConsent),
-        Either::Right((look, consents)) => (consents.await, look),
+        Either::Right((seen, consents)) => (consents.await, seen),
     };
     if !consents? {
         return Ok(Emptied::WithoutConsent);
     }
-    let (first, folders) = look;
-    sweep_until_empty(bucket, progress, Plan::of(first?, folders?)).await?;
+    sweep_until_empty(bucket, progress, seen?).await?;
     Ok(Emptied::Empty)
+}
+
+/// What is in a bucket, as far as the first page of each listing tells.
+struct Seen {
+    uploads: UploadPage,
+    versions: Page,
+    /// The top-level folders, if they were looked for.
+    folders: Option<Page>,
+}
+
+async fn look(bucket: &Bucket<'_>, for_folders: bool) -> Result<Seen, CallError> {
+    let (whole, top_level) = (Range::of_bucket(), Range::of_top_level());
+    let folders = async {
+        if for_folders {
+            bucket.list(&top_level).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let (uploads, versions, folders) =
+        tokio::join!(bucket.uploads(None), bucket.list(&whole), folders);
+    Ok(Seen {
+        uploads: uploads?,
+        versions: versions?,
+        folders: folders?,
+    })
 }
 
 async fn sweep_until_empty(
     bucket: &Bucket<'_>,
     progress: &Progress,
-    mut plan: Plan,
+    mut seen: Seen,
 ) -> Result<(), CallError> {
-    for pass in 1..=MAX_PASSES {
-        // An upload that is completed in the meantime becomes a version, like any other for which it is not too late.
-        let (aborted, swept) = tokio::join!(abort_uploads(bucket), sweep(bucket, progress, plan));
-        let (swept, aborted) = (swept?, aborted?);
-        plan = Plan::new();
+    let mut pass = 1;
+    loop {
+        // Uploads first: if they may not be aborted, nothing is deleted.
+        let aborted = abort(bucket, seen.uploads).await?;
+        let plan = Plan::of(seen.versions, seen.folders);
+        let swept = sweep(bucket, progress, plan).await?;
         if !swept.refusals.is_empty() {
             return Err(CallError::Cause(Cause::Refused(swept.refusals)));
         }
@@ -79,25 +104,27 @@ async fn sweep_until_empty(
         if pass > 1 {
             tokio::time::sleep(LATE_WRITER_PAUSE).await;
         }
+        if pass == MAX_PASSES {
+            return Err(CallError::Cause(Cause::Refilled { passes: MAX_PASSES }));
+        }
+        pass += 1;
+        seen = look(bucket, false).await?;
     }
-    Err(CallError::Cause(Cause::Refilled { passes: MAX_PASSES }))
 }
 
-/// Aborts all incomplete uploads and returns how many there were.
-async fn abort_uploads(bucket: &Bucket<'_>) -> Result<usize, CallError> {
+/// Aborts the incomplete uploads of a page and all behind it, and returns how many there were.
+async fn abort(bucket: &Bucket<'_>, mut page: UploadPage) -> Result<usize, CallError> {
     let mut aborted = 0;
-    let mut from = None;
     loop {
-        let page = bucket.uploads(from).await?;
         aborted += page.uploads.len();
         stream::iter(page.uploads)
             .map(|upload| bucket.abort(upload))
             .buffer_unordered(MAX_LISTINGS)
             .try_collect::<()>()
             .await?;
-        from = page.next;
-        if from.is_none() {
+        let Some(next) = page.next else {
             return Ok(aborted);
-        }
+        };
+        page = bucket.uploads(Some(next)).await?;
     }
 }

@@ -33,9 +33,11 @@ const LEAST_OF_A_LANE: f64 = 2_000.0;
 const FIRST_GAP: Duration = Duration::from_millis(3);
 const FIRST_DELETES: u32 = 7;
 
-/// What is left of the pace after a `SlowDown`: the first one, or one after which nothing has gone through since the one
-/// before. The limit may be anywhere below.
-const DEEP_CUT: f64 = 0.85;
+/// What is left of the pace after the first `SlowDown`.
+const FIRST_CUT: f64 = 0.85;
+
+/// The same after one since whose predecessor nothing has gone through: the limit may be anywhere below.
+const DEEP_CUT: f64 = 0.7;
 
 /// The same after any other one: the pace is near the limit. Or the limit of one partition among several is hit, for
 /// deletes never come quite evenly, and to be much slower for that would leave the others idle.
@@ -99,7 +101,7 @@ impl Paces {
             let used = number(self.used.borrow().len());
             let of_each = self.whole.sent_without(sent, keys) / used;
             if used > 1.0 && of_each >= LEAST_OF_A_LANE {
-                let rate = (of_each * DEEP_CUT).max(DOCUMENTED_RATE * NEARLY);
+                let rate = (of_each * FIRST_CUT).max(DOCUMENTED_RATE * NEARLY);
                 tracing::info!(
                     keys_per_second = rate.round(),
                     folders = used,
@@ -235,7 +237,7 @@ impl Pace {
         let now = Instant::now();
         let through = state.sent_per_second();
         let rate = match state.cut {
-            None => (through * DEEP_CUT).max(DOCUMENTED_RATE * NEARLY),
+            None => (through * FIRST_CUT).max(DOCUMENTED_RATE * NEARLY),
             Some(cut) => {
                 // What is not sent can't be refused: the pace may be far above what this function comes to.
                 let is_known = state.began + WINDOW < now;

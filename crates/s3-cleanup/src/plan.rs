@@ -106,20 +106,19 @@ impl Plan {
         }
     }
 
-    /// Of a bucket whose first page is known, and the first page of its top-level folders.
-    pub(crate) fn of(mut first: Page, mut folders: Page) -> Self {
+    /// Of a bucket whose first page is known, and maybe the first page of its top-level folders.
+    pub(crate) fn of(mut first: Page, folders: Option<Page>) -> Self {
         let mut plan = Self::new();
         let bucket = plan.ranges.remove(0);
         plan.listings_in_flight = 1;
         // The folders reach further than the page, for each holds something; unless somebody else deletes meanwhile.
-        let is_told = |folder: &&str| {
-            folders
-                .next
-                .as_ref()
-                .is_none_or(|next| *next.key > **folder)
+        let is_told = |folders: &Page, folder: &str| {
+            let next = folders.next.as_ref();
+            next.is_none_or(|next| *next.key > *folder)
         };
-        let folder = folder_of_page(&bucket, &first).filter(is_told);
-        if let Some(folder) = folder.map(str::to_owned)
+        if let Some(mut folders) = folders
+            && let Some(folder) = folder_of_page(&bucket, &first).map(str::to_owned)
+            && is_told(&folders, &folder)
             && let Some(from) = first.next.take()
         {
             let is_beside = |key: &String| *key > folder;
@@ -555,7 +554,7 @@ mod tests {
             folders: ["a/", "b/", "c/"].map(str::to_owned).into(),
             next: next.map(marker),
         };
-        let mut plan = Plan::of(first(), folders(Some("c/")));
+        let mut plan = Plan::of(first(), Some(folders(Some("c/"))));
         assert_eq!(plan.found(), 402, "z is below no folder that is listed");
         let single = Versions::from_iter([version("z\u{1}")]);
         assert_eq!(plan.next(), Some(Step::Delete(0, single)));
@@ -570,7 +569,7 @@ mod tests {
         assert_eq!(plan.next(), None);
 
         // Folders that end before the page, and a page that is all, tell nothing.
-        let mut plan = Plan::of(first(), folders(Some("a/")));
+        let mut plan = Plan::of(first(), Some(folders(Some("a/"))));
         assert_eq!(plan.found(), 400);
         assert_eq!(
             listing(plan.next()),
@@ -581,7 +580,7 @@ mod tests {
             next: None,
             ..first()
         };
-        let mut plan = Plan::of(whole.clone(), folders(None));
+        let mut plan = Plan::of(whole.clone(), Some(folders(None)));
         assert_eq!(plan.next(), Some(Step::Delete(0, whole.versions)));
         assert_eq!(plan.next(), None);
     }
@@ -756,7 +755,7 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         let folders = page(&keys, &Range::of_top_level());
-        let mut plan = Plan::of(page(&keys, &Range::of_bucket()), folders);
+        let mut plan = Plan::of(page(&keys, &Range::of_bucket()), Some(folders));
         let mut cost = Cost::default();
         let mut deleted = BTreeSet::new();
         loop {
