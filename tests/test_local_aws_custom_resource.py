@@ -22,7 +22,7 @@ REGION = "eu-west-1"
 # Does what its property Plan says for the request type, and logs each request with the statuses of its PUTs and, if
 # told to look, the status of its stack. Of the response URL it logs all but the signature, and of that the length.
 FUNCTION = """
-import boto3, json, os, tempfile, urllib.error, urllib.parse, urllib.request
+import boto3, json, os, tempfile, time, urllib.error, urllib.parse, urllib.request
 
 cloudformation = boto3.client("cloudformation")
 
@@ -34,6 +34,7 @@ def put(url, body, headers):
         return error.code
 
 def handler(event, context):
+    received = time.time()
     plan = json.loads(event["ResourceProperties"]["Plan"]).get(event["RequestType"], {})
     attempts = os.path.join(tempfile.gettempdir(), event["RequestId"])
     with open(attempts, "a") as file:
@@ -68,6 +69,7 @@ def handler(event, context):
     query = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
     query["X-Amz-Signature"] = len(query["X-Amz-Signature"])
     logged = {"ResponseURL": url, "Query": query, "Attempt": attempt, "Statuses": statuses, "Seen": seen}
+    logged["Received"] = received
     print("REQUEST " + json.dumps({**event, **logged}))
     if attempt <= plan.get("errors", 0):
         raise RuntimeError("planned")
@@ -151,11 +153,15 @@ class Provider:
         return {"Resources": {"Thing": custom}, "Outputs": {"Id": {"Value": {"Ref": "Thing"}}}}
 
     def requests(self, stack: str) -> list[dict[str, Any]]:
-        """What the function was asked to do for the stack, in order, one entry an attempt."""
+        """What the function was asked to do for the stack, in order, one entry an attempt.
+
+        Each is logged once it is answered, when the next may be under way already.
+        """
         pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName="custom-resource")
         lines = [event["message"] for page in pages for event in page["events"]]
         requests = [json.loads(line[8:]) for line in lines if line.startswith("REQUEST ")]
-        return [request for request in requests if f":stack/{stack}/" in request["StackId"]]
+        ours = [request for request in requests if f":stack/{stack}/" in request["StackId"]]
+        return sorted(ours, key=lambda request: request["Received"])
 
     def wait_for_requests(self, stack: str, count: int) -> list[dict[str, Any]]:
         """As `requests`; the answer reaches CloudFormation a moment before the log line is written."""
