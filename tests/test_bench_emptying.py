@@ -22,6 +22,7 @@ from bench.emptying import OURS, PAGE, S3RM_BEST, Run, allowed_seconds, ideal_se
 from bench.report import Table
 from bench.runtime import bootstrap
 from bench.s3_stub import EXECUTABLE, Contents, S3Stub
+from deployment import ROOT
 
 built = pytest.mark.skipif(
     not (bootstrap("s3-cleanup").exists() and EXECUTABLE.exists()),
@@ -190,6 +191,6 @@ def test_the_figures_of_a_document_are_replaced(tmp_path: Path) -> None:
     [(["--only", "speed"], "speed"), (["--only"], "--only takes a value"), (["--fast"], "unknown argument '--fast'")],
 )
 def test_arguments_that_will_not_do_are_refused_at_once(arguments: list[str], says: str) -> None:
-    refused = subprocess.run(["scripts/bench", *arguments], cwd=emptying.ROOT, capture_output=True, text=True)
+    refused = subprocess.run(["scripts/bench", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert refused.returncode == 2
     assert says in refused.stderr

@@ -17,9 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from bench import calls, emptying, functions, job
+from bench.python_venv import FOLDER
 
 SECTIONS: tuple[ModuleType, ...] = (functions, calls, emptying, job)
-OUTPUT = Path(__file__).resolve().parents[2] / "target" / "bench" / "results.json"
+OUTPUT = FOLDER / "results.json"
 
 
 def main(arguments_given: list[str] | None = None) -> int:

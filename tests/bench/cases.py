@@ -37,6 +37,9 @@ SYNC_DESTINATION = {
 
 HOUR = 3600.0
 
+# Keeps an SDK from the files of whoever runs the benchmark.
+NO_PROFILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -68,9 +71,8 @@ class Case:
 
     def python_environment(self, aws: Aws, account: str = ACCOUNT, code: Path = HANDLERS) -> dict[str, str]:
         """The same for a Python function, whose SDK would look into the home folder, too."""
-        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         path = {"LAMBDA_TASK_ROOT": str(code), "PYTHONPATH": str(code)}
-        return self.environment(aws, account) | nowhere | path
+        return self.environment(aws, account) | NO_PROFILES | path
 
 
 def request(aws: Aws, kind: str, account: str = ACCOUNT, scheme: str = "https", **members: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from bench import process
+from bench.cases import NO_PROFILES
 from bench.python_venv import FOLDER, make_venv
 from bench.report import Table
 from bench.runtime import ACCOUNT, REGION, Function, bootstrap
@@ -26,8 +27,6 @@ OURS, S3RM, S3RM_BEST, BOTO3 = "s3-cleanup", "s3rm", "s3rm, best", "boto3"
 # The folder that `cargo install` of scripts/bench puts it into.
 S3RM_EXECUTABLE = FOLDER / "s3rm" / "bin" / "s3rm"
 S3RM_BEST_SETTINGS = ["--worker-size", "64", "--max-parallel-listings", "64", "--batch-size", "1000"]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # As in crates/s3-cleanup/src/plan.rs.
 MAX_LISTINGS, MAX_DELETES, PAGE = 16, 56, 1_000
@@ -104,8 +103,7 @@ def _run(s3: S3Stub, tool: str, interpreter: Path) -> Run:
     if tool == OURS:
         return _run_function(s3)
     keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": REGION}
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    environment = keys | nowhere | {"PATH": os.defpath, "HOME": str(FOLDER)}
+    environment = keys | NO_PROFILES | {"PATH": os.defpath, "HOME": str(FOLDER)}
     if tool == BOTO3:
         script = Path(__file__).parent / "python" / "empty_with_boto3.py"
         command = [str(interpreter), "-B", str(script), s3.url]

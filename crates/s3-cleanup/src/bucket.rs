@@ -44,6 +44,16 @@ pub(crate) struct Marker {
     pub(crate) version_id: Option<String>,
 }
 
+impl Marker {
+    /// The place behind all versions of a key, or behind all keys of a folder if that is what is listed.
+    pub(crate) fn behind(key: String) -> Self {
+        Self {
+            key,
+            version_id: None,
+        }
+    }
+}
+
 /// One page of versions: at most 1,000 of `versions`, `singles` and `folders` together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Page {

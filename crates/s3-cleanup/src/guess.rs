@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::key::same_bytes;
+
 /// How many characters of a key count.
 const DIGITS: usize = 12;
 
@@ -129,12 +131,6 @@ impl Characters {
         }
         digits.into_iter().rev().collect()
     }
-}
-
-/// How many bytes two texts have in common at their beginning.
-fn same_bytes(one: &str, other: &str) -> usize {
-    let pairs = one.bytes().zip(other.bytes());
-    pairs.take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]

@@ -99,9 +99,9 @@ impl Paces {
     pub(crate) fn slowed_down(&self, lane: usize, sent: Instant, keys: usize) {
         if self.lanes.get().is_none() && !self.whole.is_cut() {
             let used = number(self.used.borrow().len());
-            let of_each = self.whole.sent_without(sent, keys) / used;
+            let of_each = self.whole.sent_besides(keys) / used;
             if used > 1.0 && of_each >= LEAST_OF_A_LANE {
-                let rate = (of_each * FIRST_CUT).max(DOCUMENTED_RATE * NEARLY);
+                let rate = first_rate(of_each);
                 tracing::info!(
                     keys_per_second = rate.round(),
                     folders = used,
@@ -189,11 +189,9 @@ impl Pace {
         self.state.borrow().cut.is_some()
     }
 
-    /// How many keys were sent within the last second and not refused, once so many that were sent at that time are.
-    fn sent_without(&self, sent: Instant, keys: usize) -> f64 {
-        let mut state = self.state.borrow_mut();
-        state.refuse(sent, keys);
-        state.sent_per_second()
+    /// How many keys a second were sent and not refused, besides so many that are refused now.
+    fn sent_besides(&self, keys: usize) -> f64 {
+        (self.state.borrow_mut().sent_per_second() - number(keys)).max(0.0)
     }
 
     /// Waits until a delete of so many keys may be sent, and returns when that is.
@@ -237,22 +235,15 @@ impl Pace {
         let now = Instant::now();
         let through = state.sent_per_second();
         let rate = match state.cut {
-            None => (through * FIRST_CUT).max(DOCUMENTED_RATE * NEARLY),
+            None => first_rate(through),
             Some(cut) => {
+                let mut limit = cut.rate();
                 // What is not sent can't be refused: the pace may be far above what this function comes to.
-                let is_known = state.began + WINDOW < now;
-                let most = (through * 1.1).max(DOCUMENTED_RATE);
-                let limit = if is_known {
-                    cut.rate().min(most)
-                } else {
-                    cut.rate()
-                };
-                limit
-                    * if state.cuts_in_a_row > 0 {
-                        DEEP_CUT
-                    } else {
-                        CUT
-                    }
+                if state.began + WINDOW < now {
+                    limit = limit.min((through * 1.1).max(DOCUMENTED_RATE));
+                }
+                let is_first_in_a_row = state.cuts_in_a_row == 0;
+                limit * if is_first_in_a_row { CUT } else { DEEP_CUT }
             }
         };
         let rate = rate.max(SLOWEST_RATE);
@@ -292,6 +283,11 @@ impl State {
             self.sent.pop_front();
         }
     }
+}
+
+/// The pace after the first `SlowDown`, by what went through before it.
+fn first_rate(through: f64) -> f64 {
+    (through * FIRST_CUT).max(DOCUMENTED_RATE * NEARLY)
 }
 
 fn time_for(keys: usize, rate: f64) -> Duration {

@@ -130,7 +130,8 @@ impl Plan {
                 from: Some(from),
                 ..bucket.clone()
             };
-            let beside = plan.split_at_folder(rest, folder);
+            let (beside, below) = parts_at_folder(rest, folder);
+            plan.ranges.push(below);
             plan.listings_in_flight += 1;
             plan.listed(&beside, folders);
         }
@@ -221,9 +222,8 @@ impl Plan {
             if !is_short_of_work {
                 self.ranges.push(rest);
             } else if let Some(folder) = folder_of_page(range, page) {
-                let beside = self.split_at_folder(rest, folder.to_owned());
-                let below = self.ranges.len() - 1;
-                self.ranges.insert(below, beside);
+                self.ranges
+                    .extend(<[_; 2]>::from(parts_at_folder(rest, folder.to_owned())));
             } else {
                 self.split_at_guess(rest, page);
             }
@@ -237,35 +237,11 @@ impl Plan {
         }));
     }
 
-    /// The folder that the page ends in goes on there. Returns what is beside it, which a listing of folders is to find,
-    /// behind that folder as a whole. Whether S3 would name a folder that begins before the place and ends behind it is
-    /// not documented.
-    fn split_at_folder(&mut self, rest: Range, folder: String) -> Range {
-        let beside = Range {
-            by_folder: true,
-            from: Some(Marker {
-                key: folder.clone(),
-                version_id: None,
-            }),
-            ..rest.clone()
-        };
-        self.ranges.push(Range {
-            prefix: folder,
-            from: rest.from,
-            lane: rest.lane,
-            ..Range::default()
-        });
-        beside
-    }
-
     fn split_at_guess(&mut self, mut rest: Range, page: &Page) {
         let reach = rest.reach.max(FIRST_REACH);
         if let Some(key) = guess_behind(page, &rest, reach) {
             self.ranges.push(Range {
-                from: Some(Marker {
-                    key: key.clone(),
-                    version_id: None,
-                }),
+                from: Some(Marker::behind(key.clone())),
                 reach: reach.saturating_mul(REACH_GROWTH),
                 ..rest.clone()
             });
@@ -275,14 +251,30 @@ impl Plan {
     }
 }
 
+/// What is beside the folder that a page ends in, which a listing of folders is to find, behind that folder as a whole; and
+/// what is left below it. Whether S3 would name a folder that begins before the place and ends behind it is not documented.
+fn parts_at_folder(rest: Range, folder: String) -> (Range, Range) {
+    let beside = Range {
+        by_folder: true,
+        from: Some(Marker::behind(folder.clone())),
+        ..rest.clone()
+    };
+    let below = Range {
+        prefix: folder,
+        from: rest.from,
+        lane: rest.lane,
+        ..Range::default()
+    };
+    (beside, below)
+}
+
 /// Takes the folders, and the versions beside them, out of a page of many folders, and returns ranges of neighbours that
 /// hold all of it.
 fn neighbours(range: &Range, page: &mut Page) -> Vec<Range> {
     let folders = std::mem::take(&mut page.folders);
     let mut from = range.from.clone();
     if let Some(from) = from.as_mut().filter(|from| from.key.ends_with('/')) {
-        from.key = behind_folder(&from.key);
-        from.version_id = None;
+        *from = Marker::behind(behind_folder(&from.key));
     }
     // What is between the place that the page began at and the first range.
     let is_before = |key: &str| from.as_ref().is_some_and(|from| *key <= *from.key);
@@ -302,10 +294,7 @@ fn neighbours(range: &Range, page: &mut Page) -> Vec<Range> {
             Some(folder) if place < last => Some(behind_folder(folder)),
             _ => end.clone(),
         };
-        let next = up_to.clone().map(|key| Marker {
-            key,
-            version_id: None,
-        });
+        let next = up_to.clone().map(Marker::behind);
         Range {
             prefix: range.prefix.clone(),
             from: std::mem::replace(&mut from, next),
@@ -444,10 +433,7 @@ mod tests {
     }
 
     fn behind(folder: &str) -> Marker {
-        Marker {
-            key: folder.to_owned(),
-            version_id: None,
-        }
+        Marker::behind(folder.to_owned())
     }
 
     fn range(prefix: &str, by_folder: bool, from: Option<Marker>) -> Range {

@@ -1,6 +1,8 @@
 //! Versions in little memory. A page of them is held while its delete is under way, and neighbours in a listing have
 //! most of their keys in common: of each key only what the one before it does not begin with is kept.
 
+use crate::key::same_bytes;
+
 /// One version of an object, or one delete marker: both go in the same way.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Version {
@@ -50,8 +52,7 @@ impl Versions {
         let shared = if *key == *self.last_key {
             key.len()
         } else {
-            let pairs = key.bytes().zip(self.last_key.bytes());
-            key.floor_char_boundary(pairs.take_while(|(new, last)| new == last).count())
+            key.floor_char_boundary(same_bytes(key, &self.last_key))
         };
         self.text.push_str(&key[shared..]);
         let key_end = to_u32(self.text.len());
