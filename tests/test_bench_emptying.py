@@ -96,7 +96,7 @@ def aims(*runs: Run) -> dict[str, list[str]]:
 
 def test_the_ideal_is_what_delays_caps_and_limits_leave() -> None:
     assert ideal_seconds(run_of(OURS, versions=1_000)) == pytest.approx(0.6)
-    assert ideal_seconds(run_of(OURS, versions=113_000)) == pytest.approx(0.6 + 112 / 56 * 0.5)
+    assert ideal_seconds(run_of(OURS, versions=161_000)) == pytest.approx(0.6 + 160 / 80 * 0.5)
     assert ideal_seconds(run_of(OURS, limit="bucket", versions=38_500)) == pytest.approx(10)
     assert ideal_seconds(run_of(OURS, limit="folder", partitions=10, versions=385_000)) == pytest.approx(10)
     assert ideal_seconds(run_of(OURS, list_ms=0, delete_ms=0)) == 0

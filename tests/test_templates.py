@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.runtime import TEMPLATE_VARIABLES
 from cfnlint.api import lint_file
 
 from templates import (
@@ -1002,6 +1003,11 @@ def test_functions_have_the_time_and_the_memory_that_was_measured(path: Path) ->
         CENTRAL: {"DeleteGlueTableColumnFunction": (300, 128), "S3BucketCleanup": (900, 512)},
         MEMBER: {"ResourceDataSyncLambdaFunction": (600, 128)},
     }[path]
+
+
+def test_the_cleanup_runs_with_what_the_benchmark_runs_it_with() -> None:
+    variables = properties(CENTRAL, "S3BucketCleanup")["Environment"]["Variables"]
+    assert variables == TEMPLATE_VARIABLES["s3-cleanup"]
 
 
 @pytest.mark.parametrize("bucket", ["ResourceDataSyncBucket", "AthenaQueryResultsBucket"])

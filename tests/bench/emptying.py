@@ -29,7 +29,7 @@ S3RM_EXECUTABLE = FOLDER / "s3rm" / "bin" / "s3rm"
 S3RM_BEST_SETTINGS = ["--worker-size", "64", "--max-parallel-listings", "64", "--batch-size", "1000"]
 
 # As in crates/s3-cleanup/src/plan.rs.
-MAX_LISTINGS, MAX_DELETES, PAGE = 16, 56, 1_000
+MAX_LISTINGS, MAX_DELETES, PAGE = 24, 80, 1_000
 # A run that takes longer has failed.
 TIMEOUT = 900.0
 

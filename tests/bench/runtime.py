@@ -218,11 +218,15 @@ def _unchunked(text: bytes) -> bytes | None:
         body, text = body + text[:length], text[length + 2 :]
 
 
+# What the templates set for a function however it is deployed.
+TEMPLATE_VARIABLES = {"s3-cleanup": {"MALLOC_MMAP_THRESHOLD_": "131072"}}
+
+
 def _lambda_environment(name: str) -> dict[str, str]:
-    """The variables that Lambda sets:
+    """The variables that Lambda sets, and the template:
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
-    return {
+    return TEMPLATE_VARIABLES.get(name, {}) | {
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",

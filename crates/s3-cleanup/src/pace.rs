@@ -303,6 +303,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::plan::MAX_DELETES;
 
     /// What S3 takes: keys a second, and a burst.
     struct Limit {
@@ -415,7 +416,7 @@ mod tests {
         let limits = RefCell::new(limits);
         let (through, sent, refused) = (Cell::new(0), Cell::new(0), Cell::new(0));
         let end = Instant::now() + time;
-        let senders = (0..56).map(|sender| {
+        let senders = (0..MAX_DELETES).map(|sender| {
             let (paces, limits, lane) = (&paces, &limits, sender % lane_limits.len());
             let (through, sent, refused) = (&through, &sent, &refused);
             async move {
@@ -446,7 +447,8 @@ mod tests {
         let limits = || own.iter().map(|_| Limit::new(3_500.0)).collect();
         let (through, refused) = run_lanes(limits(), &own, time).await;
         assert!(through > 0.9 * 42_000.0, "{through} keys a second");
-        assert!(refused < 0.05, "{refused} of the deletes were refused");
+        // One in twenty-five of all requests: there is a listing for each delete.
+        assert!(refused < 0.08, "{refused} of the deletes were refused");
     }
 
     #[tokio::test(start_paused = true)]
