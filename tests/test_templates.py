@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.runtime import TEMPLATE_VARIABLES
 from cfnlint.api import lint_file
 
+from bench.runtime import TEMPLATE_VARIABLES
 from templates import (
     CENTRAL,
     CODE,
