@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { agesOf, cvesOf, figuresOf, groupsOf, heatOf, missingOf, rateOf } from "./figures";
+import { emptyFilter, maskOf, patchesOfSeverity, shownOf } from "./filter";
+import { fleet } from "./sample";
+
+test("the rate is rounded half up to one digit", () => {
+  for (const [compliant, nodes, expected] of [
+    [18, 54, 33.3], [1, 16, 6.3], [1, 2000, 0.1], [1999, 2000, 100], [3, 2000, 0.2], [0, 7, 0], [7, 7, 100],
+    [1, 80, 1.3], [29, 800, 3.6], [0, 0, null],
+  ] as const) assert.equal(rateOf({ compliant, nodes }), expected, `${compliant} of ${nodes}`);
+});
+
+const four = fleet([
+  { account: "1", region: "eu-west-1", id: "i-a", os: "A", status: 1, lastScan: 1_000_000, waiting: 1, findings: [[0, "Missing"], [1, "Missing"], [2, "Missing"]] },
+  { account: "1", region: "us-east-1", id: "i-b", os: "B", status: 0, lastScan: 1_900_000, findings: [[2, "Missing"], [3, "Failed"]] },
+  { account: "2", region: "eu-west-1", id: "i-c", status: 2 },
+  { account: "2", region: "eu-west-1", id: "i-d", os: "A", status: 0, lastScan: 1_500_000, stale: 1, findings: [[2, "Missing"]] },
+], [
+  { id: "KB1", title: "T", severity: "LOW", cves: "CVE-2,CVE-1" }, { id: "KB1", title: "T", severity: "HIGH", cves: "CVE-3,CVE-1" },
+  { id: "KB2", title: "T", severity: "MEDIUM" }, { id: "KB3", severity: "CRITICAL" },
+]);
+const all = shownOf(maskOf(four, emptyFilter()));
+const every = patchesOfSeverity(four, []);
+
+test("figures count nodes", () => {
+  assert.deepEqual(figuresOf(four.nodes!, all), {
+    nodes: 4, compliant: 2, nonCompliant: 1, notScanned: 1, stale: 1, waiting: 1, behind: 0, newestScan: 1_900_000,
+    oldestScan: 1_000_000,
+  });
+});
+
+test("a figure is unknown where its query failed, and not 0", () => {
+  assert.equal(figuresOf({ ...four.nodes!, hasBehind: false }, all).behind, null);
+});
+
+test("groups have the most nodes first, and a name where there is no value", () => {
+  assert.deepEqual(groupsOf(four, all, "os").map(({ value, nodes }) => [value, nodes]), [["A", 2], ["(none)", 1], ["B", 1]]);
+});
+
+test("accounts and Regions sum up to the whole", () => {
+  const { regions, rows, totals, total } = heatOf(four, all);
+  assert.deepEqual(regions, ["eu-west-1", "us-east-1"]);
+  assert.deepEqual(rows.map(({ account, cells }) => [account, cells.map((cell) => cell?.nodes ?? null)]), [["1", [1, 1]], ["2", [2, null]]]);
+  assert.deepEqual(totals.map(({ nodes }) => nodes), [3, 1]);
+  assert.equal(total.nodes, 4);
+});
+
+test("ages end with those never scanned", () => {
+  const ages = agesOf(four.nodes!, all, 2_000_000).map(({ value, nodes }) => [value, nodes]);
+  assert.deepEqual(ages, [["over 1 to 7 days", 2], ["over 7 to 14 days", 1], ["never scanned", 1]].filter(([, n]) => n));
+});
+
+test("missing patches are one per id and title, with the worst severity, and count a node once", () => {
+  const patches = missingOf(four, all, every);
+  assert.deepEqual(patches.map(({ id, severity, nodes, accounts, cves }) => [id, severity, nodes, accounts, cves]), [
+    ["KB2", "MEDIUM", 3, 2, []], ["KB1", "HIGH", 1, 1, ["CVE-1", "CVE-2", "CVE-3"]],
+  ]);
+});
+
+test("missing patches follow the nodes and the severity asked for", () => {
+  assert.deepEqual(missingOf(four, all.subarray(1), every).map(({ id, nodes }) => [id, nodes]), [["KB2", 2]]);
+  assert.deepEqual(missingOf(four, all, patchesOfSeverity(four, ["LOW"])).map(({ id, severity }) => [id, severity]), [["KB1", "LOW"]]);
+});
+
+test("CVE ids are taken apart", () => {
+  assert.deepEqual(cvesOf("CVE-1, CVE-2,"), ["CVE-1", "CVE-2"]);
+  assert.deepEqual(cvesOf(""), []);
+});

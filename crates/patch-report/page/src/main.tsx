@@ -1,0 +1,97 @@
+/**
+ * Starts the page: paints the summary, unpacks the data, and then follows the reader.
+ *
+ * Everything that is shown is a function of the summary, the data and the address; `paint` is called when one of them
+ * changes.
+ */
+
+import { render } from "preact";
+import { App } from "./app";
+import { type Fleet, fleetOf, type Summary, unpack } from "./data";
+import { hashOf, type State, stateOf } from "./hash";
+import { goTo, type Shown, shownBy } from "./view";
+
+const VERSION = 1;
+
+function textOf(id: string): string {
+  return document.getElementById(id)?.textContent ?? "";
+}
+
+/** Takes the place of what is there for readers without JavaScript. */
+function makeRoot(): HTMLElement {
+  const root = document.createElement("div");
+  root.className = "page";
+  document.getElementById("app")?.replaceWith(root);
+  return root;
+}
+
+function start(): void {
+  const summary = JSON.parse(textOf("summary")) as Summary;
+  const root = makeRoot();
+  let fleet: Fleet | null = null;
+  let problem: string | null = null;
+  let state: State = stateOf(location.hash);
+  let shown: Shown | null = null;
+  let printing = false;
+
+  const paint = (): void => {
+    render(<App {...{ summary, fleet, problem, state, shown, show, printing }} />, root);
+  };
+  const apply = (next: State): void => {
+    const refilter = next.filter !== state.filter;
+    const left = next.node === null ? state.node : null;
+    state = next;
+    if (fleet && refilter) shown = shownBy(fleet, state.filter, summary);
+    paint();
+    if (left) focusOn(left.id);
+  };
+  const show = (change: Partial<State>, step = false): void => {
+    const next = { ...state, ...change };
+    apply(next);
+    const hash = hashOf(next);
+    if (`#${hash}` === location.hash || (hash === "" && location.hash === "")) return;
+    if (step) history.pushState(null, "", `#${hash}`);
+    else history.replaceState(null, "", `#${hash}`);
+  };
+  addEventListener("popstate", () => apply(merged(state, stateOf(location.hash))));
+  addEventListener("beforeprint", () => {
+    printing = true;
+    paint();
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    paint();
+  });
+  paint();
+
+  const fill = async (): Promise<void> => {
+    try {
+      if (summary.version !== VERSION) throw new Error(`It is of version ${summary.version}, this page reads ${VERSION}.`);
+      const data = document.getElementById("data");
+      fleet = fleetOf(await unpack(data?.textContent ?? ""));
+      // Some megabytes of text that nobody reads again.
+      data?.remove();
+      shown = shownBy(fleet, state.filter, summary);
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    paint();
+  };
+  // Once the first picture is on the screen.
+  requestAnimationFrame(() => setTimeout(() => void fill(), 0));
+}
+
+/** Keeps the filter's identity if it is the same, so that nothing is counted anew. */
+function merged(old: State, next: State): State {
+  const same = hashOf({ ...old, sort: null, node: null }) === hashOf({ ...next, sort: null, node: null });
+  return same ? { ...next, filter: old.filter } : next;
+}
+
+/** Back from a node's own page: to its row, if it is there. */
+function focusOn(node: string): void {
+  const link = document.querySelector<HTMLElement>(`a[data-node="${CSS.escape(node)}"]`);
+  if (link) link.focus();
+  else goTo("nodes");
+}
+
+start();

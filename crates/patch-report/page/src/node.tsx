@@ -1,0 +1,166 @@
+/** One node: what it is, its tags, and each patch that is not in order on it. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { type Fleet, severityRank, type StringColumn } from "./data";
+import { compare, cvesOf } from "./figures";
+import { emptyFilter, withValues } from "./filter";
+import { Path } from "./filters";
+import type { NodeName } from "./hash";
+import { FINDING_HEAD, findingCells, SortHead, tagsOf } from "./nodes";
+import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
+import { Cves } from "./patches";
+import { fileName, missingPart, type View } from "./view";
+import { count, time } from "./words";
+
+/** The place of a node in the data, -1 if it is not there. */
+export function placeOf(fleet: Fleet, name: NodeName): number {
+  const { nodes, strings } = fleet;
+  if (!nodes) return -1;
+  const [id, account, region] = [strings.indexOf(name.id), strings.indexOf(name.account), strings.indexOf(name.region)];
+  if (id < 0) return -1;
+  const { text } = nodes;
+  return text.id.findIndex((other, i) => other === id && text.account[i] === account && text.region[i] === region);
+}
+
+export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.Element {
+  const { fleet, name, show, summary, state } = props;
+  const i = useMemo(() => placeOf(fleet, name), [fleet, name.account, name.region, name.id]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    heading.current?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }, [i]);
+  const filter = withValues(withValues(emptyFilter(), "account", [name.account]), "region", [name.region]);
+  const back = (
+    <button type="button" class="no-print" onClick={() => show({ node: null }, true)}>Back to all nodes</button>
+  );
+  if (i < 0) {
+    return (
+      <section class="panel">
+        <h2 ref={heading} tabIndex={-1}>No such node</h2>
+        <p>This report knows no node {name.id} in account {name.account} and Region {name.region}.</p>
+        {back}
+      </section>
+    );
+  }
+  const nodes = fleet.nodes!;
+  const { number } = nodes;
+  const text = (column: StringColumn): string => fleet.strings[nodes.text[column][i]!] ?? "";
+  const reported = (value: number): string => (value < 0 ? "not reported" : count(value));
+  const fact = (title: string, value: ComponentChildren): JSX.Element => (
+    <div class="fact"><dt>{title}</dt><dd>{value === "" ? <span class="soft">–</span> : value}</dd></div>
+  );
+  const tags = tagsOf(fleet, i);
+  return (
+    <article class="node" aria-labelledby="node">
+      <div class="node-path">
+        <Path filter={filter} show={(change, step) => show({ ...change, node: null }, step)} node={name.id} />
+        {back}
+      </div>
+      <section class="panel">
+        <div class="panel-head">
+          <h2 id="node" ref={heading} tabIndex={-1}>{text("name") || text("computer") || name.id}</h2>
+          <Status status={number.status[i]!} />
+        </div>
+        <dl class="facts">
+          {fact("Node", name.id)}
+          {fact("Account", name.account)}
+          {fact("Region", name.region)}
+          {fact("Last scan", number.lastScan[i]! > 0
+            ? <>{time(number.lastScan[i]!)}{number.stale[i] === 1 && <span class="mark"> stale</span>}</> : "never")}
+          {fact("Last seen", time(number.lastSeen[i]!))}
+          {fact("Worst severity", text("severity") && <Severity severity={text("severity")} />)}
+          {fact("Missing", reported(number.missing[i]!))}
+          {fact("Failed", reported(number.failed[i]!))}
+          {fact("Pending reboot", (
+            <>{reported(number.pendingReboot[i]!)}{number.waiting[i] === 1 && <span class="mark"> waiting</span>}</>
+          ))}
+          {fact("Rejected", reported(number.rejected[i]!))}
+          {fact("Platform", text("platform"))}
+          {fact("OS version", text("os"))}
+          {fact("Patch group", text("patchGroup"))}
+          {fact("Baseline", text("baseline"))}
+          {fact("Agent", (
+            <>{text("agent") || "–"}{number.behind[i] === 1 && <span class="mark"> behind</span>}</>
+          ))}
+          {fact("Instance status", text("state"))}
+          {fact("Computer name", text("computer"))}
+          {fact("IP address", text("ip"))}
+        </dl>
+      </section>
+      <Panel
+        id="findings" title="Patches that are not in order"
+        actions={fleet.findings && (
+          <SaveButton
+            what="the patches of this node"
+            name={fileName(`node-${name.id.replace(/[^A-Za-z0-9-]/g, "_").slice(0, 60)}`, summary, emptyFilter())}
+            head={FINDING_HEAD} rows={() => cellsOf(fleet, i)}
+          />
+        )}
+      >
+        {fleet.findings
+          ? <FindingTable fleet={fleet} i={i} all={props.printing} key={state.node?.id ?? ""} />
+          : <p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p>}
+      </Panel>
+      <Panel id="tags" title="Tags">
+        {tags.length === 0
+          ? <p class="note">None.</p>
+          : (
+            <dl class="facts">{tags.map(({ key, value }) => fact(key, value))}</dl>
+          )}
+      </Panel>
+    </article>
+  );
+}
+
+function cellsOf(fleet: Fleet, i: number): string[][] {
+  const findings = fleet.findings!;
+  const cells: string[][] = [];
+  for (let j = findings.start[i]!; j < findings.start[i + 1]!; j++) cells.push(findingCells(fleet.strings, findings, j));
+  return cells;
+}
+
+const SEVERITY = 3;
+
+function FindingTable({ fleet, i, all }: { fleet: Fleet; i: number; all: boolean }): JSX.Element {
+  // The worst first, until the reader asks for another order.
+  const [sort, setSort] = useState<{ column: string; descending: boolean }>({ column: "Severity", descending: false });
+  const rows = useMemo(() => {
+    const at = FINDING_HEAD.indexOf(sort.column);
+    const sign = sort.descending ? -1 : 1;
+    return cellsOf(fleet, i).sort((a, b) => sign * (at === SEVERITY
+      ? severityRank(a[at]!) - severityRank(b[at]!) : compare(a[at]!.toLowerCase(), b[at]!.toLowerCase()))
+      || compare(a[0]!, b[0]!));
+  }, [fleet, i, sort]);
+  if (rows.length === 0) return <p class="note">None.</p>;
+  return (
+    <Scroll label="Patches of this node">
+      <table class="findings">
+        <thead>
+          <tr>
+            {FINDING_HEAD.map((name) => (
+              <SortHead
+                key={name} head={{ column: name, name }} sort={sort}
+                sortBy={(next) => setSort(next ?? { column: "Severity", descending: false })}
+              />
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((cells, row) => (
+            <tr key={row}>
+              <th scope="row">{cells[0]}</th>
+              <td>{cells[1]}</td>
+              <td>{cells[2]}</td>
+              <td><Severity severity={cells[SEVERITY]!} /></td>
+              <td>{cells[4]}</td>
+              <td>{cells[5]}</td>
+              <td><Cves ids={cvesOf(cells[6]!)} all={all} /></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}

@@ -1,0 +1,111 @@
+/** The missing patches that most nodes lack. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Cell } from "./csv";
+import type { MissingPatch } from "./figures";
+import { withValues } from "./filter";
+import { Panel, SaveButton, Scroll, Severity } from "./parts";
+import { fileName, goTo, missingPart, type Shown, type View } from "./view";
+import { count } from "./words";
+
+const FEW = 10;
+const STEP = 50;
+/** More CVE ids than these are folded away. */
+const FEW_CVES = 3;
+
+export function MissingPatches(props: View & { shown: Shown }): JSX.Element {
+  const { shown, state: { filter }, show, summary, fleet, printing } = props;
+  const patches = shown.missing;
+  const [most, setMost] = useState(FEW);
+  const limit = printing ? Math.max(most, 2 * FEW) : most;
+  if (!fleet?.findings) {
+    return <Panel id="patches" title="Top missing patches"><p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p></Panel>;
+  }
+  return (
+    <Panel
+      id="patches" title="Top missing patches"
+      note="Approved by a baseline and not installed, by the nodes that lack them. Choose one to see its nodes."
+      actions={(
+        <SaveButton
+          what="missing patches" name={fileName("missing-patches", summary, filter)}
+          head={["Patch", "Title", "Classification", "Severity", "Patch severity", "Nodes", "Accounts", "CVE ids"]}
+          rows={() => patches.map(patchCells)}
+        />
+      )}
+    >
+      <Scroll label="Top missing patches">
+        <table class="patches">
+          <thead>
+            <tr>
+              <th scope="col">Patch</th><th scope="col">Severity</th><th scope="col">CVE ids</th>
+              <th scope="col" class="right">Nodes</th><th scope="col" class="right">Accounts</th>
+            </tr>
+          </thead>
+          <tbody>
+            {patches.slice(0, limit).map((patch) => {
+              const chosen = filter.patch?.id === patch.id && filter.patch.title === patch.title;
+              return (
+                <tr key={JSON.stringify([patch.id, patch.title])} class={chosen ? "chosen-row" : ""}>
+                  <th scope="row">
+                    <button
+                      type="button" class="link" aria-pressed={chosen}
+                      onClick={() => {
+                        const { id, title } = patch;
+                        show({
+                          filter: chosen
+                            ? { ...withValues(filter, "patchState", []), patch: null }
+                            : { ...withValues(filter, "patchState", ["Missing"]), patch: { id, title } },
+                        }, true);
+                        if (!chosen) goTo("nodes");
+                      }}
+                    >
+                      {patch.id || "(no id)"}
+                    </button>
+                    {patch.title !== patch.id && <div class="sub">{patch.title}</div>}
+                  </th>
+                  <td>
+                    <Severity severity={patch.severity} />
+                    {patch.patchSeverity !== "" && <div class="sub">vendor: {patch.patchSeverity}</div>}
+                  </td>
+                  <td><Cves ids={patch.cves} all={printing} /></td>
+                  <td class="right">{count(patch.nodes)}</td>
+                  <td class="right">{count(patch.accounts)}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </Scroll>
+      {patches.length === 0 && <p class="note">None is missing.</p>}
+      {patches.length > limit && (
+        <p class="more">
+          {count(limit)} of {count(patches.length)} are shown.{" "}
+          <button type="button" class="link no-print" onClick={() => setMost(most + STEP)}>
+            Show {count(Math.min(STEP, patches.length - limit))} more
+          </button>
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+function patchCells(patch: MissingPatch): Cell[] {
+  const { id, title, classification, severity, patchSeverity, nodes, accounts, cves } = patch;
+  return [id, title, classification, severity, patchSeverity, nodes, accounts, cves.join(",")];
+}
+
+/** CVE ids, all of them at hand. */
+export function Cves({ ids, all }: { ids: readonly string[]; all: boolean }): JSX.Element | null {
+  if (ids.length === 0) return null;
+  if (all || ids.length <= FEW_CVES + 1) return <span class="cves">{ids.join(", ")}</span>;
+  return (
+    <span class="cves">
+      {ids.slice(0, FEW_CVES).join(", ")}
+      <details class="rest">
+        <summary>{ids.length - FEW_CVES} more<span class="hidden"> CVE ids</span></summary>
+        {ids.slice(FEW_CVES).join(", ")}
+      </details>
+    </span>
+  );
+}

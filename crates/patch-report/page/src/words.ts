@@ -1,0 +1,61 @@
+/** Numbers and times as words. Times are UTC, as everywhere else in the product. */
+
+const number = new Intl.NumberFormat("en-US");
+const one = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+export function count(value: number | null): string {
+  return value === null ? "unknown" : number.format(value);
+}
+
+export function nodesOf(value: number): string {
+  return `${count(value)} ${value === 1 ? "node" : "nodes"}`;
+}
+
+export function percent(value: number | null): string {
+  return value === null ? "–" : `${one.format(value)}\u00a0%`;
+}
+
+/** As Systems Manager writes a time; empty of 0, which is none. */
+export function iso(seconds: number): string {
+  return seconds > 0 ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : "";
+}
+
+/** `2026-01-15 12:00 UTC`, in a table without the zone. */
+export function time(seconds: number, zone = true): string {
+  return seconds > 0 ? `${iso(seconds).slice(0, 16).replace("T", " ")}${zone ? " UTC" : ""}` : "";
+}
+
+/** Epoch seconds of a time in the summary; null if there is none or nobody can read it. */
+export function secondsOf(text: string | null): number | null {
+  const milliseconds = text === null ? Number.NaN : Date.parse(text);
+  return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000);
+}
+
+/** How long, in its largest whole unit: `3 days`. */
+export function age(seconds: number): string {
+  const units: [number, string][] = [[86_400, "day"], [3600, "hour"], [60, "minute"]];
+  for (const [size, name] of units) {
+    const whole = Math.floor(seconds / size);
+    if (whole >= 1) return `${count(whole)} ${name}${whole === 1 ? "" : "s"}`;
+  }
+  return "less than a minute";
+}
+
+export function bytes(value: number | null): string {
+  if (value === null) return "";
+  if (value < 1e6) return `${one.format(value / 1e3)} kB`;
+  return value < 1e9 ? `${one.format(value / 1e6)} MB` : `${one.format(value / 1e9)} GB`;
+}
+
+const WORDS = new Map([
+  ["COMPLIANT", "Compliant"], ["NON_COMPLIANT", "Non-compliant"], ["NOT_SCANNED", "Not scanned"],
+  ["CRITICAL", "Critical"], ["HIGH", "High"], ["MEDIUM", "Medium"], ["LOW", "Low"],
+  ["INFORMATIONAL", "Informational"], ["UNSPECIFIED", "Unspecified"],
+  ["SUCCEEDED", "Succeeded"], ["FAILED", "Failed"], ["CANCELLED", "Cancelled"], ["TIMED_OUT", "Timed out"],
+  ["MISSING", "Not saved in the workgroup"],
+]);
+
+/** A word of AWS's in capitals, for people; any other text as it is. */
+export function word(text: string): string {
+  return WORDS.get(text) ?? text;
+}
