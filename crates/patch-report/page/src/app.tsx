@@ -30,7 +30,7 @@ export function App(props: View): JSX.Element {
         {problem !== null && <div class="notice bad"><p><strong>The data can't be shown.</strong> {problem}</p></div>}
         {fleet && state.node && <NodePage {...props} fleet={fleet} name={state.node} />}
         {/* Hidden and not gone, so that the way back leads to the same page of the same table. */}
-        <div hidden={state.node !== null && fleet !== null}><Overview {...props} /></div>
+        <div class="overview" hidden={state.node !== null && fleet !== null}><Overview {...props} /></div>
         <Queries summary={summary} printing={printing} />
       </main>
       <footer class="foot">

@@ -69,8 +69,8 @@ export function wordsOf(text: string): string[] {
 
 const lower = new WeakMap<Fleet, string[]>();
 
-/** The fleet's strings in lower case, made once. */
-function lowerCase(fleet: Fleet): string[] {
+/** The fleet's strings in lower case, made once: before the first search, if there is time. */
+export function lowerCase(fleet: Fleet): string[] {
   let strings = lower.get(fleet);
   if (!strings) {
     strings = fleet.strings.map((text) => text.toLowerCase());

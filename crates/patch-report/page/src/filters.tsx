@@ -13,7 +13,7 @@ import { count, nodesOf, word } from "./words";
 
 export const FACET_NAMES: Record<Facet, string> = {
   account: "Account", region: "Region", platform: "Platform", os: "OS version", patchGroup: "Patch group",
-  state: "Instance status", status: "Status", severity: "Severity of a patch", patchState: "Patch state",
+  state: "Instance status", status: "Status", severity: "Severity", patchState: "Patch state",
 };
 const FLAG_NAMES: Record<Flag, string> = { stale: "Stale", waiting: "Pending reboot", behind: "Agent behind" };
 /** More than fit in a menu are found by its search. */

@@ -19,7 +19,7 @@ export function Header({ summary }: { summary: Summary }): JSX.Element {
     const stale = summary.staleAfterDays !== null && made - seconds > summary.staleAfterDays * DAY;
     return (
       <>
-        {time(seconds)} <span class={stale ? "loud" : "soft"}>({age(Math.max(0, made - seconds))} old then)</span>
+        {time(seconds)} <span class={stale ? "loud" : "soft"}>({age(Math.max(0, made - seconds))} old when made)</span>
       </>
     );
   };

@@ -48,7 +48,7 @@ export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Ele
     },
     {
       id: "waiting", label: "Pending reboot", value: figures ? figures.waiting : summary.pendingReboot, tone: "warn",
-      note: "patched, in effect after it", ...flag("waiting"),
+      note: "patched, in effect after a reboot", ...flag("waiting"),
     },
     {
       id: "behind", label: "Agents behind", value: figures ? figures.behind : summary.agentsBehind, tone: "warn",

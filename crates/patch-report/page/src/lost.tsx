@@ -7,7 +7,7 @@ import type { Fleet } from "./data";
 import { wordsOf } from "./filter";
 import { Panel, SaveButton, Scroll } from "./parts";
 import { fileName, missingPart, type View } from "./view";
-import { count, secondsOf, time } from "./words";
+import { count, secondsOf, time, unbroken } from "./words";
 
 const FEW = 10;
 const STEP = 100;
@@ -60,7 +60,7 @@ function List(props: {
     if (typeof cell === "number") return count(cell);
     return column === times ? seen(cell ?? "") : cell;
   };
-  const side = (column: number): string => (right.includes(column) ? "right" : column === times ? "fixed" : "");
+  const side = (column: number, text = ""): string => (right.includes(column) ? "right" : unbroken(text));
   return (
     <Panel
       id={id} title={`${title} (${count(rows.length)})`}
@@ -77,8 +77,8 @@ function List(props: {
               {rows.slice(0, limit).map((cells, row) => (
                 <tr key={row}>
                   {cells.map((cell, column) => (column === 0
-                    ? <th key={column} scope="row">{shown(cell, column)}</th>
-                    : <td key={column} class={side(column)}>{shown(cell, column)}</td>))}
+                    ? <th key={column} scope="row" class={side(column, String(cell))}>{shown(cell, column)}</th>
+                    : <td key={column} class={side(column, String(cell))}>{shown(cell, column)}</td>))}
                 </tr>
               ))}
             </tbody>

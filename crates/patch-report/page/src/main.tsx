@@ -8,6 +8,7 @@
 import { render } from "preact";
 import { App } from "./app";
 import { type Fleet, fleetOf, type Summary, unpack } from "./data";
+import { lowerCase } from "./filter";
 import { hashOf, type State, stateOf } from "./hash";
 import { goTo, type Shown, shownBy } from "./view";
 
@@ -76,6 +77,7 @@ function start(): void {
       problem = error instanceof Error ? error.message : String(error);
     }
     paint();
+    if (fleet) setTimeout(lowerCase, 500, fleet);
   };
   // Once the first picture is on the screen.
   requestAnimationFrame(() => setTimeout(() => void fill(), 0));

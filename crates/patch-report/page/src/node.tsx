@@ -11,7 +11,7 @@ import { FINDING_HEAD, findingCells, SortHead, tagsOf } from "./nodes";
 import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
 import { Cves } from "./patches";
 import { fileName, missingPart, type View } from "./view";
-import { count, time } from "./words";
+import { count, time, unbroken } from "./words";
 
 /** The place of a node in the data, -1 if it is not there. */
 export function placeOf(fleet: Fleet, name: NodeName): number {
@@ -141,7 +141,7 @@ function FindingTable({ fleet, i, all }: { fleet: Fleet; i: number; all: boolean
           <tr>
             {FINDING_HEAD.map((name) => (
               <SortHead
-                key={name} head={{ column: name, name }} sort={sort}
+                key={name} head={{ column: name, name }} sort={sort} printing={all}
                 sortBy={(next) => setSort(next ?? { column: "Severity", descending: false })}
               />
             ))}
@@ -150,12 +150,12 @@ function FindingTable({ fleet, i, all }: { fleet: Fleet; i: number; all: boolean
         <tbody>
           {rows.map((cells, row) => (
             <tr key={row}>
-              <th scope="row">{cells[0]}</th>
+              <th scope="row" class={unbroken(cells[0]!)}>{cells[0]}</th>
               <td>{cells[1]}</td>
-              <td>{cells[2]}</td>
+              <td class={unbroken(cells[2]!)}>{cells[2]}</td>
               <td><Severity severity={cells[SEVERITY]!} /></td>
               <td>{cells[4]}</td>
-              <td>{cells[5]}</td>
+              <td class={unbroken(cells[5]!)}>{cells[5]}</td>
               <td><Cves ids={cvesOf(cells[6]!)} all={all} /></td>
             </tr>
           ))}

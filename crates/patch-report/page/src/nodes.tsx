@@ -8,7 +8,7 @@ import { hashOf, type NodeName, type State } from "./hash";
 import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
 import { type Column, type Sort, sorted } from "./sort";
 import { fileName, type Shown, type View } from "./view";
-import { count, iso, time } from "./words";
+import { count, iso, time, unbroken } from "./words";
 
 const PAGE_SIZES = [25, 50, 100, 250];
 /** More than anybody reads on paper; the CSV has them all. */
@@ -63,7 +63,9 @@ export function NodeTable(props: View & { fleet: Fleet; shown: Shown }): JSX.Ele
           <thead>
             <tr>
               {HEADS.map((head) => (
-                <SortHead key={head.column} head={head} sort={sort} sortBy={(next) => show({ sort: next })} />
+                <SortHead
+                  key={head.column} head={head} sort={sort} printing={printing} sortBy={(next) => show({ sort: next })}
+                />
               ))}
             </tr>
           </thead>
@@ -99,8 +101,10 @@ export function NodeTable(props: View & { fleet: Fleet; shown: Shown }): JSX.Ele
 export function SortHead(props: {
   head: { column: string; name: string; right?: boolean }; sort: { column: string; descending: boolean } | null;
   sortBy: (next: Sort | null) => void;
+  /** On paper a head is text: Chromium leaves the words of a button out when it repeats the head on a further page. */
+  printing: boolean;
 }): JSX.Element {
-  const { head, sort, sortBy } = props;
+  const { head, sort, sortBy, printing } = props;
   const mine = sort?.column === head.column ? sort : null;
   const column = head.column as Column;
   // Of numbers the large ones are looked for.
@@ -114,9 +118,11 @@ export function SortHead(props: {
       scope="col" class={head.right ? "right" : ""}
       aria-sort={mine ? (mine.descending ? "descending" : "ascending") : undefined}
     >
-      <button type="button" class="sort" onClick={() => sortBy(next())}>
-        {head.name}<span class="arrow" aria-hidden="true">{mine ? (mine.descending ? "▼" : "▲") : ""}</span>
-      </button>
+      {printing ? head.name : (
+        <button type="button" class="sort" onClick={() => sortBy(next())}>
+          {head.name}<span class="arrow" aria-hidden="true">{mine ? (mine.descending ? "▼" : "▲") : ""}</span>
+        </button>
+      )}
     </th>
   );
 }
@@ -128,10 +134,10 @@ function NodeRow({ fleet, nodes, i, state }: { fleet: Fleet; nodes: Nodes; i: nu
   const node: NodeName = { account: text("account"), region: text("region"), id: text("id") };
   return (
     <tr>
-      <th scope="row"><a href={`#${hashOf({ ...state, node })}`} data-node={node.id}>{node.id || "(no id)"}</a></th>
-      <td>{text("name")}</td>
-      <td class="fixed">{node.account}</td>
-      <td class="fixed">{node.region}</td>
+      <th scope="row" class={unbroken(node.id)}><a href={`#${hashOf({ ...state, node })}`} data-node={node.id}>{node.id || "(no id)"}</a></th>
+      <td class={unbroken(text("name"))}>{text("name")}</td>
+      <td class={unbroken(node.account)}>{node.account}</td>
+      <td class={unbroken(node.region)}>{node.region}</td>
       <td><Status status={number.status[i]!} /></td>
       <td><Severity severity={text("severity")} /></td>
       <td class="right">{reported(number.missing[i]!)}</td>
@@ -147,11 +153,11 @@ function NodeRow({ fleet, nodes, i, state }: { fleet: Fleet; nodes: Nodes; i: nu
       </td>
       <td>{text("platform")}</td>
       <td>{text("os")}</td>
-      <td>{text("patchGroup")}</td>
-      <td class="fixed">{text("agent")}{number.behind[i] === 1 && <span class="mark"> behind</span>}</td>
-      <td>{text("state")}</td>
+      <td class={unbroken(text("patchGroup"))}>{text("patchGroup")}</td>
+      <td class={unbroken(text("agent"))}>{text("agent")}{number.behind[i] === 1 && <span class="mark"> behind</span>}</td>
+      <td class={unbroken(text("state"))}>{text("state")}</td>
       <td>{text("computer")}</td>
-      <td class="fixed">{text("ip")}</td>
+      <td class={unbroken(text("ip"))}>{text("ip")}</td>
     </tr>
   );
 }

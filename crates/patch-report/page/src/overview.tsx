@@ -8,13 +8,15 @@ import { type Counts, type Group, type Heat, rateOf } from "./figures";
 import { type Facet, type Filter, toggled, withValues } from "./filter";
 import { Bar, CountsInWords, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, goTo, type Show, type Shown, type View } from "./view";
-import { count, nodesOf, percent } from "./words";
+import { count, nodesOf, percent, unbroken } from "./words";
 
 /** Steps of the rate, and the class of each. The last is for nothing less than all. */
 const LIMITS = [50, 75, 90, 95, 100];
 const heat = scaleThreshold(LIMITS, ["heat-0", "heat-1", "heat-2", "heat-3", "heat-4", "heat-5"]);
 const STEPS = ["under 50 %", "50 to 75 %", "75 to 90 %", "90 to 95 %", "95 % and more", "all compliant"];
 const FEW_ACCOUNTS = 12;
+/** Of an account id or the name of a Region, with room to spare. */
+const LONGEST = 16;
 const FEW_GROUPS = 6;
 
 function heatClass(counts: Counts): string {
@@ -51,15 +53,15 @@ export function HeatTable(props: View & { shown: Shown }): JSX.Element {
             <tr>
               <th scope="col">Account</th>
               <th scope="col">All Regions</th>
-              {table.regions.map((region) => <th key={region} scope="col">{region}</th>)}
+              {table.regions.map((region) => <th key={region} scope="col" class={unbroken(region, LONGEST)}>{region}</th>)}
             </tr>
           </thead>
           <tbody>
             {rows.map((row) => (
               <tr key={row.account}>
-                <th scope="row">
+                <th scope="row" class={unbroken(row.account, LONGEST)}>
                   <button
-                    type="button" class="link" onClick={() => show({ filter: only(filter, row.account, null) }, true)}
+                    type="button" class="link clamped" onClick={() => show({ filter: only(filter, row.account, null) }, true)}
                   >
                     {row.account}
                   </button>
@@ -153,7 +155,7 @@ export function Groups(props: {
               {facet
                 ? (
                   <button
-                    type="button" class="link group-name" aria-pressed={filter.values[facet].includes(group.value)}
+                    type="button" class="link group-name clamped" aria-pressed={filter.values[facet].includes(group.value)}
                     onClick={() => show({ filter: toggled(filter, facet, group.value) }, true)}
                   >
                     {group.value}

@@ -26,7 +26,7 @@ export function Panel(props: {
 
 /** A table too wide for its place scrolls in it, with the keyboard too; the page never does. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }): JSX.Element {
-  return <div class="scroll" role="region" aria-label={label} tabIndex={0}>{children}</div>;
+  return <div class="scroll" role="region" aria-label={`Table: ${label}`} tabIndex={0}>{children}</div>;
 }
 
 export function SaveButton(props: {

@@ -7,7 +7,7 @@ import type { MissingPatch } from "./figures";
 import { withValues } from "./filter";
 import { Panel, SaveButton, Scroll, Severity } from "./parts";
 import { fileName, goTo, missingPart, type Shown, type View } from "./view";
-import { count } from "./words";
+import { count, unbroken } from "./words";
 
 const FEW = 10;
 const STEP = 50;
@@ -98,13 +98,17 @@ function patchCells(patch: MissingPatch): Cell[] {
 /** CVE ids, all of them at hand. */
 export function Cves({ ids, all }: { ids: readonly string[]; all: boolean }): JSX.Element | null {
   if (ids.length === 0) return null;
-  if (all || ids.length <= FEW_CVES + 1) return <span class="cves">{ids.join(", ")}</span>;
+  // Ids are broken between and not within.
+  const list = (some: readonly string[]): JSX.Element[] => some.map((id, i) => (
+    <span key={id}>{i > 0 && ", "}<span class={unbroken(id)}>{id}</span></span>
+  ));
+  if (all || ids.length <= FEW_CVES + 1) return <span class="cves">{list(ids)}</span>;
   return (
     <span class="cves">
-      {ids.slice(0, FEW_CVES).join(", ")}
+      {list(ids.slice(0, FEW_CVES))}
       <details class="rest">
         <summary>{ids.length - FEW_CVES} more<span class="hidden"> CVE ids</span></summary>
-        {ids.slice(FEW_CVES).join(", ")}
+        {list(ids.slice(FEW_CVES))}
       </details>
     </span>
   );

@@ -47,6 +47,11 @@ export function bytes(value: number | null): string {
   return value < 1e9 ? `${one.format(value / 1e6)} MB` : `${one.format(value / 1e9)} GB`;
 }
 
+/** The class of a text that is not to be broken; one longer than the ids of its kind may be. */
+export function unbroken(text: string, longest = 24): string {
+  return text.length <= longest ? "fixed" : "";
+}
+
 const WORDS = new Map([
   ["COMPLIANT", "Compliant"], ["NON_COMPLIANT", "Non-compliant"], ["NOT_SCANNED", "Not scanned"],
   ["CRITICAL", "Critical"], ["HIGH", "High"], ["MEDIUM", "Medium"], ["LOW", "Low"],
