@@ -219,6 +219,17 @@ function findingsOf(
 
 /** Base64 of gzip of JSON, as it stands in the file. No request is made: what is unpacked is in memory already. */
 export async function unpack(base64: string): Promise<RawData> {
+  if (!("DecompressionStream" in globalThis)) {
+    throw new Error("This browser is too old. Chrome 123, Firefox 120, Safari 17.5 and newer ones do.");
+  }
+  try {
+    return await unzip(base64);
+  } catch (error) {
+    throw new Error("It is damaged; perhaps the file was cut off on its way.", { cause: error });
+  }
+}
+
+async function unzip(base64: string): Promise<RawData> {
   const binary = atob(base64.trim());
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
