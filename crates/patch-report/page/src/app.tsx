@@ -55,9 +55,9 @@ function Overview(props: View): JSX.Element {
             <HeatTable {...props} shown={shown} />
             <MissingPatches {...props} shown={shown} />
             <Groups id="platform" title="By platform" groups={shown.platforms} facet="platform" view={props} show={show} />
+            <Groups id="age" title="By age of the newest scan" groups={shown.ages} facet={null} view={props} show={show} />
             <Groups id="os" title="By OS version" groups={shown.systems} facet="os" view={props} show={show} />
             <Groups id="group" title="By patch group" groups={shown.patchGroups} facet="patchGroup" view={props} show={show} />
-            <Groups id="age" title="By age of the newest scan" groups={shown.ages} facet={null} view={props} show={show} />
           </>
         )}
         {fleet && shown && <NodeTable {...props} fleet={fleet} shown={shown} />}
