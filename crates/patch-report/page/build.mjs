@@ -42,7 +42,7 @@ const styles = await build({
   write: false,
 });
 
-const script = result.outputFiles[0].text + (await licences(Object.keys(result.metafile.inputs)));
+const script = result.outputFiles[0].text + (await licences(inBundle(result.metafile)));
 // Rust puts it between <script> and </script> as it is.
 for (const ends of ["</script", "<script", "<!--"]) {
   if (script.toLowerCase().includes(ends)) throw new Error(`the script contains ${ends}`);
@@ -60,6 +60,12 @@ for (const [name, text] of Object.entries(files)) {
     await writeFile(file, text);
     console.log(`dist/${name}: ${Buffer.byteLength(text)} bytes`);
   }
+}
+
+/** The files of which something is left after what is unused was dropped. */
+function inBundle({ outputs }) {
+  return Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([file]) => file));
 }
 
 /** The licence of each package in the bundle, which its authors ask to keep with it. */

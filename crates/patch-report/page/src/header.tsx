@@ -15,7 +15,7 @@ export function Header({ summary }: { summary: Summary }): JSX.Element {
   );
   const scan = (text: string | null): ComponentChildren => {
     const seconds = secondsOf(text);
-    if (seconds === null) return "unknown";
+    if (seconds === null) return summary.nodes === null ? "unknown" : "none";
     const stale = summary.staleAfterDays !== null && made - seconds > summary.staleAfterDays * DAY;
     return (
       <>
@@ -71,6 +71,11 @@ function Notices({ summary, made }: { summary: Summary; made: number }): JSX.Ele
               <li key={name}><strong>{name}</strong>: {word(status)}{reason ? `: ${reason}` : ""}</li>
             ))}
           </ul>
+        </div>
+      )}
+      {summary.nodes === 0 && (
+        <div class="notice bad">
+          <p><strong>No node is known.</strong> The queries succeeded and found none: is anything shipped and crawled yet?</p>
         </div>
       )}
       {stale && (

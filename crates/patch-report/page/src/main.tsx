@@ -51,8 +51,12 @@ function start(): void {
     apply(next);
     const hash = hashOf(next);
     if (`#${hash}` === location.hash || (hash === "" && location.hash === "")) return;
-    if (step) history.pushState(null, "", `#${hash}`);
-    else history.replaceState(null, "", `#${hash}`);
+    try {
+      if (step) history.pushState(null, "", `#${hash}`);
+      else history.replaceState(null, "", `#${hash}`);
+    } catch {
+      // Browsers limit how often; what can't be bookmarked for a moment is shown all the same.
+    }
   };
   addEventListener("popstate", () => apply(merged(state, stateOf(location.hash))));
   addEventListener("beforeprint", () => {
