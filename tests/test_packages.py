@@ -24,6 +24,7 @@ def tree(tmp_path: Path) -> Path:
     """A workspace of one function, whose `cargo lambda build` copies the file named in BOOTSTRAP."""
     (tmp_path / "crates/one/src").mkdir(parents=True)
     (tmp_path / "crates/one/src/main.rs").touch()
+    (tmp_path / "crates/one/Cargo.toml").write_text("[dependencies]\nlambda_runtime.workspace = true\n")
     (tmp_path / "scripts").mkdir()
     shutil.copy(BUILD, tmp_path / "scripts/build")
     tools = tmp_path / ".venv/bin"
@@ -42,6 +43,15 @@ def build(tree: Path, bootstrap: bytes, *arguments: str) -> subprocess.Completed
     (tree / "compiled").write_bytes(bootstrap)
     env = os.environ | {"BOOTSTRAP": "compiled"}
     return subprocess.run([tree / "scripts/build", *arguments], env=env, capture_output=True, text=True, timeout=60)
+
+
+def test_a_program_without_lambdas_runtime_is_no_function(tree: Path) -> None:
+    (tree / "crates/tool/src").mkdir(parents=True)
+    (tree / "crates/tool/src/main.rs").touch()
+    (tree / "crates/tool/Cargo.toml").write_text("[dependencies]\nclap.workspace = true\n")
+    assert build(tree, b"\0GLIBC_2.34\0").returncode == 0
+    assert "--package one" in (tree / "arguments").read_text()
+    assert "--package tool" not in (tree / "arguments").read_text()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -73,7 +73,9 @@ fn service_error(error: &impl ProvideErrorMetadata) -> String {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

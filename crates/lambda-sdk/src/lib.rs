@@ -7,11 +7,13 @@
 mod config;
 mod error;
 mod http_connector;
+#[cfg(feature = "log")]
 mod log;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
 pub use config::{ConfigError, retry_partition, sdk_config};
-pub use error::AwsError;
+pub use error::{AwsError, chain};
 pub use http_connector::http_connector;
+#[cfg(feature = "log")]
 pub use log::init_log;

@@ -1,0 +1,83 @@
+//! The SDK's configuration by the conventions of all of AWS's tools, and the clients made from it.
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::service_config::ServiceConfigKey;
+
+/// Attempts at one call. Athena lets a workgroup start only so many queries a second, and gives `TooManyRequestsException`
+/// beyond: <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// Loads the configuration: the environment, the profile's files, IAM Identity Center, and the roles of containers and
+/// machines. Credentials are not yet asked for.
+pub async fn load_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let http = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
+}
+
+/// A client of each service.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub(crate) athena: aws_sdk_athena::Client,
+    pub(crate) glue: aws_sdk_glue::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+}
+
+impl Clients {
+    pub(crate) fn new(config: &SdkConfig) -> Self {
+        let attempts = config
+            .retry_config()
+            .map_or(0, RetryConfig::max_attempts)
+            .max(MAX_ATTEMPTS);
+        let retries = RetryConfig::standard().with_max_attempts(attempts);
+        let athena = aws_sdk_athena::config::Builder::from(config).retry_config(retries.clone());
+        let glue = aws_sdk_glue::config::Builder::from(config).retry_config(retries.clone());
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .retry_config(retries)
+            // An endpoint of one's own, such as 127.0.0.1, rarely has a DNS name for each bucket.
+            .force_path_style(has_own_endpoint(config));
+        Self {
+            athena: aws_sdk_athena::Client::from_conf(athena.build()),
+            glue: aws_sdk_glue::Client::from_conf(glue.build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+        }
+    }
+}
+
+fn has_own_endpoint(config: &SdkConfig) -> bool {
+    let of_s3 = || {
+        let key = ServiceConfigKey::builder()
+            .service_id("S3")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        config.service_config()?.load_config(key.ok()?)
+    };
+    config.endpoint_url().is_some() || of_s3().is_some()
+}
+
+/// Returns when the user or the system wants the tool to end.
+pub async fn interrupted() {
+    #[cfg(unix)]
+    if let Ok(mut terminated) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

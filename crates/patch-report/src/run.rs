@@ -1,0 +1,550 @@
+//! The work: everything in its order, the queries side by side.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_athena::types::NamedQuery;
+use aws_smithy_types::DateTime;
+use lambda_sdk::chain;
+
+use crate::aws::Clients;
+use crate::catalog::{self, Found};
+use crate::cli::{Args, Percent};
+use crate::csv::CsvFile;
+use crate::error::Failure;
+use crate::intake::{Intake, Part};
+use crate::output::Replacement;
+use crate::parts::{BehindPart, FindingsPart, GonePart, NodesPart, SilentPart, WaitingPart};
+use crate::progress::{Progress, QueryProgress};
+use crate::queries::{self, Ended, SavedQuery, Statistics};
+use crate::report::{Parts, Report, time_text};
+use crate::results;
+use crate::summary::{QuerySummary, Status, Summary};
+use crate::{write_json, write_page};
+
+/// How long stopping the queries may take.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// The report is written.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    out: PathBuf,
+    summary: Summary,
+    fail_under: Option<Percent>,
+}
+
+impl Outcome {
+    /// The report's numbers.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Whether the compliance rate is known and below `--fail-under`. It is taken as it is, not as it is rounded. A fleet without
+    /// a node has none that complies.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        let (Some(percent), Some(nodes), Some(compliant)) =
+            (self.fail_under, self.summary.nodes, self.summary.compliant)
+        else {
+            return false;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "numbers of nodes")]
+        let is_below = compliant as f64 * 100.0 < percent.get() * nodes as f64;
+        is_below || (nodes == 0 && percent.get() > 0.0)
+    }
+
+    /// The command's exit status.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        if self.is_below() {
+            1
+        } else if self.summary.incomplete {
+            3
+        } else {
+            0
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let summary = &self.summary;
+        write!(f, "{}: ", self.out.display())?;
+        match (summary.nodes, summary.compliant, summary.non_compliant) {
+            (Some(nodes), Some(compliant), Some(non_compliant)) => {
+                write!(f, "{nodes} nodes, {compliant} compliant")?;
+                if let Some(rate) = summary.rate {
+                    write!(f, " ({rate:.1} %)")?;
+                }
+                let not_scanned = summary.not_scanned.unwrap_or_default();
+                write!(
+                    f,
+                    ", {non_compliant} non-compliant, {not_scanned} not scanned"
+                )?;
+            }
+            _ => write!(f, "the nodes are not known")?,
+        }
+        if summary.incomplete {
+            let failed = summary
+                .queries
+                .iter()
+                .filter(|query| query.status != Status::Succeeded);
+            let names: Vec<_> = failed.map(|query| query.name).collect();
+            write!(f, "; incomplete, without {}", names.join(", "))?;
+        }
+        if let Some(percent) = self.fail_under.filter(|_| self.is_below()) {
+            write!(f, "; the compliance rate is below {} %", percent.get())?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the queries and writes the report.
+///
+/// When `interrupted` returns meanwhile, the running queries are stopped.
+///
+/// # Errors
+///
+/// [`Failure`] if nothing could be reported; no file is changed then.
+pub async fn run(
+    args: &Args,
+    config: &SdkConfig,
+    progress: &Progress,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Outcome, Failure> {
+    let outputs = Outputs::open(args)?;
+    let work = Work {
+        args,
+        clients: Clients::new(config),
+        progress,
+        running: RefCell::default(),
+    };
+    let gathered = tokio::select! {
+        gathered = Box::pin(work.gather(config)) => gathered?,
+        () = interrupted => {
+            work.stop_all().await;
+            return Err(Failure::Interrupted);
+        }
+    };
+    let Gathered {
+        summary,
+        parts,
+        csv,
+    } = gathered;
+    if let Some(query) = summary.queries.first()
+        && summary
+            .queries
+            .iter()
+            .all(|query| query.status != Status::Succeeded)
+    {
+        return Err(Failure::NoResults {
+            query: query.name,
+            reason: query.reason.clone().unwrap_or_default(),
+        });
+    }
+    let report = Report::new(summary, parts);
+    outputs.write(&report, csv)?;
+    Ok(Outcome {
+        out: args.out.clone(),
+        summary: report.summary,
+        fail_under: args.fail_under,
+    })
+}
+
+/// The files, opened before anything else is done, so that no query runs for a report that can't be written.
+struct Outputs {
+    page: Replacement,
+    json: Option<Replacement>,
+}
+
+impl Outputs {
+    fn open(args: &Args) -> Result<Self, Failure> {
+        let create =
+            |path: &Path| Replacement::create(path).map_err(|error| Failure::output(path, error));
+        if args.json.as_ref() == Some(&args.out) {
+            return Err(Failure::SameFile(args.out.clone()));
+        }
+        if let Some(directory) = &args.csv {
+            fs::create_dir_all(directory).map_err(|error| Failure::output(directory, error))?;
+        }
+        Ok(Self {
+            page: create(&args.out)?,
+            json: args.json.as_deref().map(create).transpose()?,
+        })
+    }
+
+    fn write(self, report: &Report, csv: Vec<CsvFile>) -> Result<(), Failure> {
+        let written =
+            |mut file: Replacement, write: fn(&mut Replacement, &Report) -> io::Result<()>| {
+                let path = file.path().to_owned();
+                match write(&mut file, report) {
+                    Ok(()) => Ok(file),
+                    Err(error) => Err(Failure::output(&path, error)),
+                }
+            };
+        let mut files = vec![written(self.page, |out, report| write_page(out, report))?];
+        if let Some(json) = self.json {
+            files.push(written(json, |out, report| write_json(out, report))?);
+        }
+        for file in csv {
+            let path = file.path().to_owned();
+            files.push(
+                file.finish()
+                    .map_err(|error| Failure::output(&path, error))?,
+            );
+        }
+        for file in files {
+            let path = file.path().to_owned();
+            file.commit()
+                .map_err(|error| Failure::output(&path, error))?;
+        }
+        Ok(())
+    }
+}
+
+struct Gathered {
+    summary: Summary,
+    parts: Parts,
+    csv: Vec<CsvFile>,
+}
+
+/// What one query gave.
+struct Asked<P> {
+    summary: QuerySummary,
+    part: Option<P>,
+    csv: Option<CsvFile>,
+}
+
+struct Work<'a> {
+    args: &'a Args,
+    clients: Clients,
+    progress: &'a Progress,
+    /// Ids of the queries that Athena works on, by their names.
+    running: RefCell<BTreeMap<&'static str, String>>,
+}
+
+impl Work<'_> {
+    async fn gather(&self, config: &SdkConfig) -> Result<Gathered, Failure> {
+        let account = account(config, self.args.profile.as_deref()).await?;
+        let region = config.region().ok_or(Failure::NoRegion)?.as_ref();
+        let workgroup = &self.args.workgroup;
+        let saved = queries::saved_queries(&self.clients.athena, workgroup)
+            .await
+            .map_err(|source| Failure::Workgroup {
+                workgroup: workgroup.clone(),
+                region: region.to_owned(),
+                source,
+            })?;
+        let database = self.database(&saved, region)?;
+        self.look_into_catalog(&database, region).await?;
+
+        let saved = &saved;
+        let (nodes, findings, waiting, behind, silent, gone) = tokio::join!(
+            Box::pin(self.ask::<NodesPart>(saved)),
+            Box::pin(self.ask::<FindingsPart>(saved)),
+            Box::pin(self.ask::<WaitingPart>(saved)),
+            Box::pin(self.ask::<BehindPart>(saved)),
+            Box::pin(self.ask::<SilentPart>(saved)),
+            Box::pin(self.ask::<GonePart>(saved)),
+        );
+        let csv = [
+            nodes.csv,
+            findings.csv,
+            waiting.csv,
+            behind.csv,
+            silent.csv,
+            gone.csv,
+        ];
+        let queries = vec![
+            nodes.summary,
+            findings.summary,
+            waiting.summary,
+            behind.summary,
+            silent.summary,
+            gone.summary,
+        ];
+        let days = self
+            .choose(saved, NodesPart::QUERY)
+            .ok()
+            .and_then(|query| queries::stale_after_days(&query.sql));
+        Ok(Gathered {
+            summary: Summary {
+                version: 1,
+                tool: env!("CARGO_PKG_VERSION"),
+                made: time_text(DateTime::from(SystemTime::now()).secs()).unwrap_or_default(),
+                workgroup: workgroup.clone(),
+                database,
+                region: region.to_owned(),
+                account,
+                stale_after_days: days,
+                incomplete: queries
+                    .iter()
+                    .any(|query| query.status != Status::Succeeded),
+                queries,
+                nodes: None,
+                compliant: None,
+                non_compliant: None,
+                not_scanned: None,
+                rate: None,
+                stale: None,
+                pending_reboot: None,
+                agents_behind: None,
+                newest_scan: None,
+                oldest_scan: None,
+            },
+            parts: Parts {
+                nodes: nodes.part,
+                findings: findings.part,
+                waiting: waiting.part,
+                behind: behind.part,
+                silent: silent.part,
+                gone: gone.part,
+            },
+            csv: csv.into_iter().flatten().collect(),
+        })
+    }
+
+    fn choose(&self, saved: &[NamedQuery], name: &str) -> Result<SavedQuery, String> {
+        queries::choose(saved, name, self.args.database.as_deref())
+    }
+
+    /// The database that the report is of: that of the first query that is there.
+    fn database(&self, saved: &[NamedQuery], region: &str) -> Result<String, Failure> {
+        let names = [
+            NodesPart::QUERY,
+            FindingsPart::QUERY,
+            WaitingPart::QUERY,
+            BehindPart::QUERY,
+            SilentPart::QUERY,
+            GonePart::QUERY,
+        ];
+        let mut found = names
+            .iter()
+            .filter_map(|name| self.choose(saved, name).ok());
+        if let Some(query) = found.next() {
+            return Ok(query.database);
+        }
+        // Several of one name are a matter of the queries, each of which says so.
+        if saved
+            .iter()
+            .any(|query| names.contains(&query.name.as_str()))
+        {
+            return Ok(self.args.database.clone().unwrap_or_default());
+        }
+        Err(Failure::NoQueries {
+            workgroup: self.args.workgroup.clone(),
+            region: region.to_owned(),
+            query: NodesPart::QUERY,
+        })
+    }
+
+    async fn look_into_catalog(&self, database: &str, region: &str) -> Result<(), Failure> {
+        if database.is_empty() {
+            return Ok(());
+        }
+        match catalog::look(&self.clients.glue, database).await {
+            Ok(Found::NoDatabase) => Err(Failure::NoDatabase {
+                database: database.to_owned(),
+                region: region.to_owned(),
+            }),
+            Ok(Found::Lacks(tables)) if tables.len() == catalog::TABLES.len() => {
+                Err(Failure::NoTables {
+                    database: database.to_owned(),
+                    region: region.to_owned(),
+                    table: catalog::TABLES[0],
+                })
+            }
+            Ok(Found::Lacks(tables)) => {
+                if !tables.is_empty() {
+                    self.progress.line(&format!(
+                        "database {database:?} lacks {}: queries on them will fail; run the reporting stack's crawler",
+                        tables.join(", ")
+                    ));
+                }
+                Ok(())
+            }
+            // Athena itself will say what is wrong, if anything is.
+            Err(error) => {
+                self.progress.line(&format!(
+                    "the tables of database {database:?} could not be looked at: {error}"
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs one query to its end, whatever that is.
+    async fn ask<P: Part>(&self, saved: &[NamedQuery]) -> Asked<P> {
+        let progress = self.progress.query(P::QUERY);
+        let mut summary = QuerySummary {
+            name: P::QUERY,
+            status: Status::Missing,
+            reason: None,
+            rows: None,
+            scanned_bytes: None,
+            seconds: None,
+        };
+        let (mut part, mut csv) = (None, None);
+        match self.choose(saved, P::QUERY) {
+            Err(reason) => summary.reason = Some(reason),
+            Ok(query) => {
+                let mut statistics = Statistics::default();
+                let limit = self.args.timeout;
+                let ended =
+                    tokio::time::timeout(limit, self.result(&query, &mut statistics, &progress))
+                        .await;
+                summary.scanned_bytes = statistics.scanned_bytes;
+                summary.seconds = statistics.seconds;
+                match ended {
+                    Ok(Ok(intake)) => {
+                        summary.status = Status::Succeeded;
+                        summary.rows = Some(intake.rows);
+                        (part, csv) = (Some(intake.part), intake.csv);
+                    }
+                    Ok(Err((status, reason))) => {
+                        summary.status = status;
+                        summary.reason = Some(reason);
+                    }
+                    Err(_) => {
+                        self.stop(P::QUERY).await;
+                        summary.status = Status::TimedOut;
+                        summary.reason = Some(format!(
+                            "it took longer than {} s (--timeout)",
+                            limit.as_secs()
+                        ));
+                    }
+                }
+            }
+        }
+        progress.ended(&ending(&summary));
+        Asked { summary, part, csv }
+    }
+
+    async fn result<P: Part>(
+        &self,
+        query: &SavedQuery,
+        statistics: &mut Statistics,
+        progress: &QueryProgress<'_>,
+    ) -> Result<Taken<P>, (Status, String)> {
+        let athena = &self.clients.athena;
+        let failed = |reason: String| (Status::Failed, reason);
+        let csv = self.csv_file(P::QUERY).map_err(failed)?;
+        progress.state("starting");
+        let id = queries::start(athena, &self.args.workgroup, query)
+            .await
+            .map_err(|error| failed(format!("start it: {error}")))?;
+        self.running.borrow_mut().insert(P::QUERY, id.clone());
+        let (ended, counted) = queries::wait(athena, &id, |state| progress.state(state))
+            .await
+            .map_err(|error| failed(format!("see how it goes: {error}")))?;
+        self.running.borrow_mut().remove(P::QUERY);
+        *statistics = counted;
+        let output_location = match ended {
+            Ended::Succeeded { output_location } => output_location,
+            Ended::Failed(reason) => return Err((Status::Failed, reason)),
+            Ended::Cancelled(reason) => return Err((Status::Cancelled, reason)),
+        };
+        let mut intake = Intake::<P>::new(csv);
+        match output_location {
+            Some(location) => {
+                results::from_s3(&self.clients.s3, &location, &mut intake, progress).await
+            }
+            None => results::from_athena(athena, &id, &mut intake, progress).await,
+        }
+        .map_err(|error| failed(error.to_string()))?;
+        let rows = intake.rows();
+        let (part, csv) = intake.finish().map_err(|error| failed(error.to_string()))?;
+        Ok(Taken { part, csv, rows })
+    }
+
+    fn csv_file(&self, query: &str) -> Result<Option<CsvFile>, String> {
+        let Some(directory) = &self.args.csv else {
+            return Ok(None);
+        };
+        let path = directory.join(format!("{query}.csv"));
+        CsvFile::create(&path)
+            .map(Some)
+            .map_err(|error| format!("write {}: {error}", path.display()))
+    }
+
+    /// Stops a query if Athena works on it.
+    async fn stop(&self, name: &'static str) {
+        let id = self.running.borrow_mut().remove(name);
+        let Some(id) = id else {
+            return;
+        };
+        let stopped =
+            tokio::time::timeout(STOP_TIME, queries::stop(&self.clients.athena, &id)).await;
+        let reason = match stopped {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer".to_owned(),
+        };
+        self.progress.line(&format!(
+            "{name}: query {id} could not be stopped: {reason}"
+        ));
+    }
+
+    async fn stop_all(&self) {
+        let names: Vec<_> = self.running.borrow().keys().copied().collect();
+        let all = async {
+            for name in names {
+                self.stop(name).await;
+            }
+        };
+        if tokio::time::timeout(STOP_TIME, all).await.is_err() {
+            self.progress
+                .line("not all queries could be stopped in time");
+        }
+    }
+}
+
+struct Taken<P> {
+    part: P,
+    csv: Option<CsvFile>,
+    rows: u64,
+}
+
+/// How a query ended, for a person.
+fn ending(summary: &QuerySummary) -> String {
+    match (&summary.reason, summary.rows) {
+        (Some(reason), _) => format!("{}: {reason}", summary.status.as_str()),
+        (None, rows) => {
+            let mut text = format!("{} rows", rows.unwrap_or_default());
+            if let Some(seconds) = summary.seconds {
+                let _ = write!(text, " in {seconds:.1} s");
+            }
+            if let Some(bytes) = summary.scanned_bytes {
+                #[expect(clippy::cast_precision_loss, reason = "for reading")]
+                let megabytes = bytes as f64 / 1e6;
+                let _ = write!(text, ", {megabytes:.1} MB read");
+            }
+            text
+        }
+    }
+}
+
+/// The caller's account as far as the credentials tell it. Asked for first of all: without credentials every call would fail in
+/// its own words.
+async fn account(config: &SdkConfig, profile: Option<&str>) -> Result<Option<String>, Failure> {
+    let missing = |reason| Failure::NoCredentials {
+        profile: profile.map(str::to_owned),
+        reason,
+    };
+    let provider = config
+        .credentials_provider()
+        .ok_or_else(|| missing("none are configured".to_owned()))?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| missing(chain(&error)))?;
+    Ok(credentials.account_id().map(|id| id.as_str().to_owned()))
+}

@@ -1,0 +1,372 @@
+//! How the command ends: its exit status, its last line, and its files.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::fake::{Course, Fake, QUERIES, Ran, Scratch, World};
+
+/// The last line of standard error, which tells why nothing could be reported.
+fn last_line(ran: &Ran) -> &str {
+    ran.stderr.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn all_is_well() {
+    let scratch = Scratch::new("well");
+    let fake = Fake::new(World::good());
+    let ran = scratch.run(
+        &fake,
+        &[
+            "--csv",
+            "csv",
+            "--json",
+            "report.json",
+            "--fail-under",
+            "33.3",
+        ],
+    );
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(
+        ran.stdout,
+        "report.html: 3 nodes, 1 compliant (33.3 %), 1 non-compliant, 1 not scanned\n"
+    );
+    for name in QUERIES {
+        let line = format!("{name}: ");
+        let lines = ran.stderr.lines().filter(|it| it.starts_with(&line));
+        assert_eq!(lines.count(), 1, "{ran:?}");
+    }
+    assert!(
+        ran.stderr
+            .contains("QueryNodes: 3 rows in 1.2 s, 1.5 MB read"),
+        "{ran:?}"
+    );
+    assert_eq!(scratch.names(), ["csv", "report.html", "report.json"]);
+
+    let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
+    assert_eq!(json["nodes"][0]["tags"], json!({ "Name": "web" }));
+    assert_eq!(
+        json["nodes"][0]["findings"],
+        json!([{
+            "id": "kernel", "title": "kernel:6", "classification": "Security", "patchSeverity": "Important",
+            "severity": "CRITICAL", "cves": ["CVE-2026-1", "CVE-2026-2"], "state": "Missing",
+        }])
+    );
+    assert_eq!(json["nodes"][1]["findings"], json!([]));
+    assert_eq!(json["nodes"][2]["lastScan"], Value::Null);
+    assert_eq!(json["summary"]["queries"][0]["seconds"], 1.2);
+    assert_eq!(json["summary"]["region"], "us-east-1");
+
+    let mut names: Vec<_> = std::fs::read_dir(scratch.path("csv"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let mut expected: Vec<_> = QUERIES.iter().map(|name| format!("{name}.csv")).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+    let nodes = std::fs::read_to_string(scratch.path("csv/QueryNodes.csv")).unwrap();
+    let row = nodes.split("\r\n").nth(1).unwrap();
+    assert!(row.contains(",'=cmd|'/C calc'!A0,"), "{row}");
+    assert!(row.contains(",-1,false,"), "{row}");
+}
+
+#[test]
+fn a_rate_below_the_bound_is_told_and_counts_before_incompleteness() {
+    for (bound, gone, expected) in [
+        ("33.4", Course::Hangs, 1),
+        // Unrounded it is 33.333…
+        ("33.34", Course::Hangs, 1),
+        ("33.3", Course::Hangs, 3),
+    ] {
+        let scratch = Scratch::new("below");
+        let fake = Fake::new(World::good().with("QueryNodesGone", gone));
+        let ran = scratch.run(&fake, &["--timeout", "2", "--fail-under", bound]);
+        assert_eq!(ran.status, Some(expected), "{bound}: {ran:?}");
+        let told = ran
+            .stdout
+            .contains(&format!("the compliance rate is below {bound} %"));
+        assert_eq!(told, expected == 1, "{ran:?}");
+        assert!(scratch.read("report.html").ends_with("</html>\n"));
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    let scratch = Scratch::new("usage");
+    let fake = Fake::new(World::good());
+    for more in [
+        &["--fail-under", "101"][..],
+        &["--timeout", "0"],
+        &["--unknown"],
+        &["--json", "report.html"],
+    ] {
+        let ran = scratch.run(&fake, more);
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+    }
+    assert!(fake.calls().is_empty());
+    assert!(scratch.names().is_empty());
+}
+
+#[test]
+fn help_tells_the_exit_statuses() {
+    let scratch = Scratch::new("help");
+    let fake = Fake::new(World::good());
+    let ran = scratch.run(&fake, &["--help"]);
+    assert_eq!(ran.status, Some(0));
+    assert!(ran.stdout.contains("--fail-under"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("  4  nothing could be reported"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn without_credentials_nothing_is_asked() {
+    let scratch = Scratch::new("credentials");
+    let fake = Fake::new(World::good());
+    let rows: [(&str, &[&str], &str); 2] = [
+        ("none", &[], "no usable AWS credentials: "),
+        (
+            "no such profile",
+            &["--profile", "nobody"],
+            "no usable AWS credentials of profile \"nobody\": ",
+        ),
+    ];
+    for (name, more, expected) in rows {
+        let mut command = scratch.command(&fake, more);
+        command.env_remove("AWS_ACCESS_KEY_ID");
+        let ran = Ran::wait(command.spawn().unwrap());
+        assert_eq!(ran.status, Some(4), "{name}: {ran:?}");
+        assert!(last_line(&ran).contains(expected), "{name}: {ran:?}");
+        assert!(last_line(&ran).contains("aws sso login"), "{name}: {ran:?}");
+    }
+    assert!(fake.calls().is_empty());
+    assert!(scratch.names().is_empty());
+}
+
+#[test]
+fn without_a_region_nothing_is_asked() {
+    let scratch = Scratch::new("region");
+    let fake = Fake::new(World::good());
+    let mut command = scratch.command(&fake, &[]);
+    command.env_remove("AWS_REGION");
+    let ran = Ran::wait(command.spawn().unwrap());
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(last_line(&ran).contains("give --region"), "{ran:?}");
+    assert!(fake.calls().is_empty());
+}
+
+#[test]
+fn a_profile_and_its_region_are_taken_from_the_files() {
+    let scratch = Scratch::new("profile");
+    let fake = Fake::new(World::good());
+    let config = "[profile central]\nregion = eu-west-1\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = x\n";
+    std::fs::write(scratch.path("config"), config).unwrap();
+    let mut command = scratch.command(&fake, &["--profile", "central", "--json", "report.json"]);
+    command
+        .env_remove("AWS_REGION")
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_CONFIG_FILE", scratch.path("config"));
+    let ran = Ran::wait(command.spawn().unwrap());
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
+    assert_eq!(json["summary"]["region"], "eu-west-1");
+}
+
+#[test]
+fn a_refusal_is_one_line_with_the_thing_and_the_way_out() {
+    let mut empty = World::good();
+    empty.courses.clear();
+    let mut no_database = World::good();
+    no_database.tables = None;
+    let mut no_tables = World::good();
+    no_tables.tables = Some(vec!["something_else"]);
+    let refused = |code, message| World::good().refusing("ListNamedQueries", 100, code, message);
+    let rows = [
+        (
+            refused(
+                "InvalidRequestException",
+                "WorkGroup patch-workgroup is not found.",
+            ),
+            [
+                "workgroup \"patch-workgroup\" in us-east-1",
+                "is not found",
+                "--workgroup",
+            ],
+        ),
+        (
+            refused("AccessDeniedException", "You are not authorized"),
+            [
+                "workgroup \"patch-workgroup\"",
+                "You are not authorized",
+                "athena:ListNamedQueries",
+            ],
+        ),
+        (
+            refused("ExpiredTokenException", "The token is expired"),
+            [
+                "workgroup \"patch-workgroup\"",
+                "The token is expired",
+                "aws sso login",
+            ],
+        ),
+        (
+            refused("UnrecognizedClientException", "The token is invalid"),
+            [
+                "workgroup \"patch-workgroup\"",
+                "The token is invalid",
+                "--profile",
+            ],
+        ),
+        (
+            empty,
+            [
+                "workgroup \"patch-workgroup\" in us-east-1",
+                "no saved query",
+                "--workgroup",
+            ],
+        ),
+        (
+            no_database,
+            ["database \"db\"", "Glue Data Catalog", "--database"],
+        ),
+        (
+            no_tables,
+            [
+                "database \"db\" in us-east-1",
+                "aws_instanceinformation",
+                "crawler",
+            ],
+        ),
+    ];
+    for (world, parts) in rows {
+        let scratch = Scratch::new("refusal");
+        let fake = Fake::new(world);
+        std::fs::write(scratch.path("report.html"), "old").unwrap();
+        let ran = scratch.run(&fake, &["--json", "report.json"]);
+        assert_eq!(ran.status, Some(4), "{parts:?}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+        for part in parts {
+            assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+        }
+        assert_eq!(ran.stdout, "");
+        assert!(fake.subjects("StartQueryExecution").is_empty());
+        assert_eq!(scratch.read("report.html"), "old");
+        assert_eq!(scratch.names(), ["report.html"]);
+    }
+}
+
+#[test]
+fn nobody_at_the_endpoint_is_one_line() {
+    let scratch = Scratch::new("nobody");
+    let fake = Fake::new(World::good());
+    let mut command = scratch.command(&fake, &[]);
+    // Nothing listens on port 1, and one attempt shows it as well as ten.
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_MAX_ATTEMPTS", "1");
+    let ran = Ran::wait(command.spawn().unwrap());
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(last_line(&ran).contains("AWS_ENDPOINT_URL"), "{ran:?}");
+}
+
+#[test]
+fn tables_that_may_not_be_looked_at_are_no_hindrance() {
+    let scratch = Scratch::new("glue");
+    let world =
+        World::good().refusing("GetTables", 1, "AccessDeniedException", "no glue:GetTables");
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("no glue:GetTables"), "{ran:?}");
+}
+
+#[test]
+fn a_table_that_is_not_there_yet_is_named() {
+    let scratch = Scratch::new("table");
+    let mut world = World::good();
+    world.tables = world.tables.map(|tables| tables[..5].to_vec());
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("lacks aws_tag"), "{ran:?}");
+}
+
+#[test]
+fn if_no_query_succeeds_nothing_is_written() {
+    let scratch = Scratch::new("no-results");
+    let mut world = World::good();
+    for course in world.courses.values_mut() {
+        *course = Course::Ends("FAILED", "Insufficient permissions");
+    }
+    let fake = Fake::new(world);
+    std::fs::write(scratch.path("report.html"), "old").unwrap();
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(
+        last_line(&ran).contains("no query succeeded; QueryNodes: Insufficient permissions"),
+        "{ran:?}"
+    );
+    assert_eq!(scratch.read("report.html"), "old");
+    assert_eq!(scratch.names(), ["report.html"]);
+}
+
+#[test]
+fn a_file_that_can_t_be_written_is_told_before_a_query_runs() {
+    let scratch = Scratch::new("unwritable");
+    std::fs::write(scratch.path("file"), "").unwrap();
+    let fake = Fake::new(World::good());
+    for more in [
+        &["--json", "no/such/report.json"][..],
+        &["--csv", "file"],
+        &["--json", "."],
+    ] {
+        let ran = scratch.run(&fake, more);
+        assert_eq!(ran.status, Some(4), "{ran:?}");
+        assert!(
+            last_line(&ran).contains(&format!("write {}: ", more[1])),
+            "{ran:?}"
+        );
+    }
+    assert!(fake.calls().is_empty());
+    assert_eq!(scratch.names(), ["file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_the_queries_and_changes_nothing() {
+    for signal in ["-INT", "-TERM"] {
+        let scratch = Scratch::new(signal);
+        let mut world = World::good();
+        for course in world.courses.values_mut() {
+            *course = Course::Hangs;
+        }
+        let fake = Fake::new(world);
+        std::fs::write(scratch.path("report.html"), "old").unwrap();
+        let child = scratch.command(&fake, &["--csv", "csv"]).spawn().unwrap();
+        let start = Instant::now();
+        // From then on the ids of all six are known.
+        while fake.subjects("GetQueryExecution").len() < 12 {
+            assert!(start.elapsed() < Duration::from_secs(60), "no queries");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let killed = std::process::Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        let ran = Ran::wait(child);
+        assert_eq!(ran.status, Some(130), "{ran:?}");
+        let mut stopped = fake.subjects("StopQueryExecution");
+        stopped.sort();
+        let mut expected = QUERIES.map(str::to_owned);
+        expected.sort();
+        assert_eq!(stopped, expected);
+        assert_eq!(scratch.read("report.html"), "old");
+        assert_eq!(scratch.names(), ["csv", "report.html"]);
+        assert_eq!(std::fs::read_dir(scratch.path("csv")).unwrap().count(), 0);
+    }
+}
