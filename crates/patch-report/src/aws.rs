@@ -6,9 +6,13 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 
-/// Attempts at one call. Athena lets a workgroup start only so many queries a second, and gives `TooManyRequestsException`
-/// beyond: <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>.
-const MAX_ATTEMPTS: u32 = 10;
+/// Attempts at one call, which with the SDK's waits take half a minute at most. Athena lets a workgroup start only so many
+/// queries a second, and gives `TooManyRequestsException` beyond:
+/// <https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// The SDK's own number of attempts: what a configuration has that names none.
+const SDK_ATTEMPTS: u32 = 3;
 
 /// Loads the configuration: the environment, the profile's files, IAM Identity Center, and the roles of containers and
 /// machines. Credentials are not yet asked for.
@@ -36,10 +40,10 @@ pub(crate) struct Clients {
 
 impl Clients {
     pub(crate) fn new(config: &SdkConfig) -> Self {
-        let attempts = config
-            .retry_config()
-            .map_or(0, RetryConfig::max_attempts)
-            .max(MAX_ATTEMPTS);
+        let attempts = match config.retry_config().map(RetryConfig::max_attempts) {
+            None | Some(SDK_ATTEMPTS) => MAX_ATTEMPTS,
+            Some(given) => given,
+        };
         let retries = RetryConfig::standard().with_max_attempts(attempts);
         let athena = aws_sdk_athena::config::Builder::from(config).retry_config(retries.clone());
         let glue = aws_sdk_glue::config::Builder::from(config).retry_config(retries.clone());

@@ -1,5 +1,10 @@
 //! Athena, Glue and S3 as far as the tool asks them, over HTTP on this machine.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on may as well say so"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,13 +1,18 @@
 //! The queries: side by side, each on its own, and with patience.
 
-use crate::fake::{Course, Fake, QUERIES, Scratch, World};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::fake::{Course, Fake, QUERIES, Scratch, World};
+
 /// What became of a query, as the JSON file has it.
 fn status(json: &Value, name: &str) -> (String, String) {
-    let queries = json["summary"]["queries"].as_array().unwrap();
-    let query = queries.iter().find(|query| query["name"] == name).unwrap();
+    let queries = json["summary"]["queries"].as_array();
+    let mut queries = queries.into_iter().flatten();
+    let query = queries
+        .find(|query| query["name"] == name)
+        .expect("all are named");
     let text = |member: &str| query[member].as_str().unwrap_or_default().to_owned();
     (text("status"), text("reason"))
 }
@@ -119,7 +124,7 @@ fn throttling_is_waited_out() {
         ("GetTables", "ThrottlingException"),
     ] {
         let scratch = Scratch::new(operation);
-        let fake = Fake::new(World::good().refusing(operation, 4, code, "Rate exceeded"));
+        let fake = Fake::new(World::good().refusing(operation, 2, code, "Rate exceeded"));
         let ran = scratch.run(&fake, &[]);
         assert_eq!(ran.status, Some(0), "{operation}: {ran:?}");
         let good = if operation.ends_with("Execution") {
@@ -127,7 +132,7 @@ fn throttling_is_waited_out() {
         } else {
             1
         };
-        assert!(fake.subjects(operation).len() >= good + 4, "{operation}");
+        assert!(fake.subjects(operation).len() >= good + 2, "{operation}");
     }
 }
 
@@ -188,8 +193,9 @@ fn a_large_result_is_read_as_it_comes() {
         _ => unreachable!("it has a result"),
     };
     for number in 0..20_000 {
-        nodes += &format!(
-            "\"1\",\"us-east-1\",\"i-{number:05}\",,\"host, \"\"{number}\"\"\",,,,,,,\"COMPLIANT\",,,\"false\",,,,,,,,,\n"
+        let _ = writeln!(
+            nodes,
+            "\"1\",\"us-east-1\",\"i-{number:05}\",,\"host, \"\"{number}\"\"\",,,,,,,\"COMPLIANT\",,,\"false\",,,,,,,,,"
         );
     }
     let mut world = World::good().with("QueryNodes", Course::Result(1, nodes));
