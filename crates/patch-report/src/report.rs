@@ -560,7 +560,7 @@ installedrejectedcount,lastseen,tags\n";
         let mut strings: Vec<_> = data["strings"].as_array().unwrap().iter().collect();
         assert_eq!(strings[0], "");
         let all = strings.len();
-        strings.sort_by_key(|text| text.to_string());
+        strings.sort_by_key(ToString::to_string);
         strings.dedup();
         assert_eq!(strings.len(), all);
     }
@@ -588,8 +588,9 @@ installedrejectedcount,lastseen,tags\n";
 
     #[test]
     fn a_part_that_is_not_there_takes_nothing_else_with_it() {
+        type Take = fn(&mut Parts);
         let whole = readable(&Report::new(summary(), parts()));
-        let rows: [(&str, fn(&mut Parts), &[&str]); 5] = [
+        let rows: [(&str, Take, &[&str]); 5] = [
             ("waiting", |parts| parts.waiting = None, &["/nodes/waiting"]),
             ("behind", |parts| parts.behind = None, &["/nodes/behind"]),
             ("silent", |parts| parts.silent = None, &["/silentAccounts"]),

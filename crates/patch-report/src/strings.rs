@@ -76,12 +76,12 @@ mod tests {
 
     #[test]
     fn texts_keep_their_meaning_in_another_collection() {
-        let (mut these, mut those) = (Strings::default(), Strings::default());
-        these.add("only here");
-        let number = those.add("there");
-        let here = these.take(&those, number);
-        assert_eq!(these.get(here), "there");
-        assert_eq!(these.take(&those, number), here);
-        assert_eq!(these.take(&those, 0), 0);
+        let (mut strings, mut other) = (Strings::default(), Strings::default());
+        strings.add("only here");
+        let number = other.add("there");
+        let here = strings.take(&other, number);
+        assert_eq!(strings.get(here), "there");
+        assert_eq!(strings.take(&other, number), here);
+        assert_eq!(strings.take(&other, 0), 0);
     }
 }
