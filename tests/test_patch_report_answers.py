@@ -1,0 +1,282 @@
+"""The command patch-report on the local AWS: what it writes is what the fleet says of itself."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gzip
+import json
+import re
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import arrivals
+from deployment import ROOT, Central
+from fleet import Answer, Fleet
+from fleet.cases import CASES
+from local_aws.server import LocalAws
+from organization import MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
+from right_answers import ATTEMPTS, now
+
+COMMAND = ROOT / "target" / "debug" / "patch-report"
+QUERIES = (
+    "QueryNodes",
+    "QueryNonCompliantPatch",
+    "QueryPendingReboot",
+    "QueryAgentsBehind",
+    "QuerySilentAccounts",
+    "QueryNodesGone",
+)
+TOP = "QueryTopMissingPatches"
+
+
+def run(
+    central: Central, folder: Path, *arguments: str, account: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command in the folder as the root of the central account, or of another."""
+    return subprocess.run(
+        [str(COMMAND), *arguments],
+        cwd=folder,
+        env=central.server.process_env(account or central.account, central.region),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the command wrote about a fleet, and the fleet's own answers at that time."""
+
+    done: subprocess.CompletedProcess[str]
+    folder: Path
+    answers: dict[str, Answer]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads((self.folder / "report.json").read_text())
+
+    @property
+    def html(self) -> str:
+        return (self.folder / "report.html").read_text()
+
+    def answer(self, name: str) -> list[dict[str, str | None]]:
+        """The rows of a right answer by their columns."""
+        answer = self.answers[name]
+        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+@pytest.fixture(scope="module")
+def central() -> Iterator[Central]:
+    """The central stack on a local AWS of its own, with a fleet that has every case and a silent account."""
+    with LocalAws(ORGANIZATION) as server:
+        central = Central(server)
+        central.deploy()
+        yield central
+
+
+@pytest.fixture(scope="module")
+def written(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The report, made while no day became full."""
+    fleet = Fleet(7, MEMBER_ACCOUNTS, REGIONS, 3 * len(CASES), now() - timedelta(hours=12), MEMBER_ACCOUNTS[2:])
+    arrivals.put(central, arrivals.files(fleet))
+    arrivals.crawl(central)
+    names = [*QUERIES, TOP]
+    arguments = ("--out", "report.html", "--csv", "csv", "--json", "report.json")
+    for _ in range(ATTEMPTS):
+        folder = tmp_path_factory.mktemp("report")
+        before = fleet.answers(names, now())
+        done = run(central, folder, "--workgroup", central.outputs["AthenaWorkGroupName"], *arguments)
+        if before == (after := fleet.answers(names, now())):
+            return Written(done, folder, after)
+    raise AssertionError("a day became full at each attempt")
+
+
+def place(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["accountid"], row["region"], row["resourceid"]
+
+
+def place_of(node: dict[str, Any]) -> tuple[str, str, str]:
+    return node["account"], node["region"], node["id"]
+
+
+def number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def test_the_command_succeeds_and_says_so_in_one_line(written: Written) -> None:
+    assert written.done.returncode == 0, written.done
+    nodes = written.answer("QueryNodes")
+    counts = Counter(row["status"] for row in nodes)
+    assert re.fullmatch(
+        rf"report\.html: {len(nodes)} nodes, {counts['COMPLIANT']} compliant \(.+ %\), "
+        rf"{counts['NON_COMPLIANT']} non-compliant, {counts['NOT_SCANNED']} not scanned\n",
+        written.done.stdout,
+    )
+
+
+def test_the_summary_has_the_fleets_own_numbers(written: Written) -> None:
+    nodes = written.answer("QueryNodes")
+    counts = Counter(row["status"] for row in nodes)
+    scans = sorted(row["lastscan"] for row in nodes if row["lastscan"])
+    summary = written.json["summary"]
+    expected = {
+        "nodes": len(nodes),
+        "compliant": counts["COMPLIANT"],
+        "nonCompliant": counts["NON_COMPLIANT"],
+        "notScanned": counts["NOT_SCANNED"],
+        "stale": sum(row["stale"] == "true" for row in nodes),
+        "pendingReboot": len(written.answer("QueryPendingReboot")),
+        "agentsBehind": len(written.answer("QueryAgentsBehind")),
+        "newestScan": scans[-1],
+        "oldestScan": scans[0],
+        "staleAfterDays": 30,
+        "incomplete": False,
+    }
+    assert {name: summary[name] for name in expected} == expected
+    assert abs(summary["rate"] - 100 * counts["COMPLIANT"] / len(nodes)) <= 0.05
+    rows = {query["name"]: (query["status"], query["rows"]) for query in summary["queries"]}
+    assert rows == {name: ("SUCCEEDED", len(written.answers[name].rows)) for name in QUERIES}
+
+
+def test_every_node_is_as_the_fleet_has_it(written: Written) -> None:
+    waiting = {place(row) for row in written.answer("QueryPendingReboot")}
+    behind = {place(row) for row in written.answer("QueryAgentsBehind")}
+    expected = [
+        {
+            "account": row["accountid"],
+            "region": row["region"],
+            "id": row["resourceid"],
+            "name": row["name"] or None,
+            "computer": row["computername"] or None,
+            "ip": row["ipaddress"] or None,
+            "state": row["instancestatus"] or None,
+            "platform": row["platform"] or None,
+            "os": f"{row['platformname'] or ''} {row['platformversion'] or ''}".strip() or None,
+            "agent": row["agentversion"] or None,
+            "status": row["status"],
+            "lastScan": row["lastscan"],
+            "stale": row["stale"] == "true",
+            "patchGroup": row["patchgroup"] or None,
+            "baseline": row["baselineid"] or None,
+            "severity": row["overallseverity"] or None,
+            "missing": number(row["missingcount"]),
+            "failed": number(row["failedcount"]),
+            "pendingReboot": number(row["installedpendingrebootcount"]),
+            "rejected": number(row["installedrejectedcount"]),
+            "behind": place(row) in behind,
+            "waiting": place(row) in waiting,
+            "lastSeen": row["lastseen"],
+            "tags": json.loads(row["tags"] or "{}"),
+        }
+        for row in written.answer("QueryNodes")
+    ]
+    found = [{name: value for name, value in node.items() if name != "findings"} for node in written.json["nodes"]]
+    assert found == expected
+
+
+def test_every_finding_is_on_its_node(written: Written) -> None:
+    expected = defaultdict(list)
+    for row in written.answer("QueryNonCompliantPatch"):
+        expected[place(row)].append(
+            (row["id"], row["title"], row["classification"], row["severity"], row["patchstate"], row["cveids"] or "")
+        )
+    nodes = [*written.json["nodes"], *written.json["others"]]
+    found = {
+        place_of(node): sorted(
+            [
+                (*(one[name] for name in ("id", "title", "classification", "severity", "state")), ",".join(one["cves"]))
+                for one in node["findings"]
+            ],
+            key=repr,
+        )
+        for node in nodes
+        if node["findings"]
+    }
+    assert found == {key: sorted(rows, key=repr) for key, rows in expected.items()}
+    assert found
+
+
+def test_silent_accounts_and_nodes_that_are_gone_are_listed(written: Written) -> None:
+    silent, gone = written.json["silentAccounts"], written.json["gone"]
+    assert [(one["account"], str(one["nodes"]), one["lastSeen"], str(one["days"])) for one in silent] == [
+        (row["accountid"], row["nodes"], row["lastseen"], row["silentdays"])
+        for row in written.answer("QuerySilentAccounts")
+    ]
+    assert [(place_of(one), one["name"], one["state"], one["lastSeen"], str(one["days"])) for one in gone] == [
+        (place(row), row["computername"], row["instancestatus"], row["lastseen"], row["goneagedays"])
+        for row in written.answer("QueryNodesGone")
+    ]
+    assert silent and gone
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_file_of_values_has_every_row_and_column_of_its_query(written: Written, name: str) -> None:
+    with (written.folder / "csv" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    answer = written.answers[name]
+    assert header == answer.columns
+
+    def without_tags(row: tuple[str | None, ...] | list[str]) -> list[str]:
+        return ["" if value is None or column == "tags" else value for column, value in zip(header, row, strict=True)]
+
+    assert [without_tags(row) for row in rows] == [without_tags(row) for row in answer.rows]
+
+
+def test_the_page_has_the_same_data(written: Written) -> None:
+    html = written.html
+    summary = re.search(r'<script type="application/json" id="summary">(.*?)</script>', html)
+    data = re.search(r'<script type="application/octet-stream" id="data">(.*?)</script>', html)
+    assert summary and data
+    assert json.loads(summary[1]) == written.json["summary"]
+    columns = json.loads(gzip.decompress(base64.b64decode(data[1])))
+    strings = columns["strings"]
+    nodes, patches, findings = columns["nodes"], columns["patches"], columns["findings"]
+    places = [tuple(strings[nodes[name][at]] for name in ("account", "region", "id")) for at in range(len(nodes["id"]))]
+    assert places == [place(row) for row in written.answer("QueryNodes")]
+
+    # The question of QueryTopMissingPatches, answered by the page's data.
+    missing: Counter[tuple[str, str]] = Counter()
+    left = iter(zip(findings["patch"], findings["state"], strict=True))
+    for count in findings["count"]:
+        patch = 0
+        for _ in range(count):
+            step, state = next(left)
+            patch += step
+            if strings[state].replace("_", "").lower() == "missing":
+                missing[strings[patches["id"][patch]], strings[patches["title"][patch]]] += 1
+    expected = {(row["id"] or "", row["title"] or ""): int(row["nodes"] or 0) for row in written.answer(TOP)}
+    assert missing == expected
+
+
+def test_a_rate_below_the_bound_is_exit_status_1(central: Central, tmp_path: Path, written: Written) -> None:
+    workgroup = central.outputs["AthenaWorkGroupName"]
+    done = run(central, tmp_path, "--workgroup", workgroup, "--out", "report.html", "--fail-under", "100")
+    assert done.returncode == 1, done
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--workgroup", "nobodys-workgroup"), "nobodys-workgroup"),
+        (("--workgroup", "{workgroup}", "--database", "nobodys_database"), "nobodys_database"),
+        (("--workgroup", "{workgroup}", "--region", "eu-central-1"), "eu-central-1"),
+    ],
+)
+def test_a_wrong_name_is_one_line_and_exit_status_4(
+    central: Central, tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    given = [argument.format(workgroup=central.outputs["AthenaWorkGroupName"]) for argument in arguments]
+    done = run(central, tmp_path, *given, "--out", "report.html")
+    assert done.returncode == 4, done
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert list(tmp_path.iterdir()) == []
