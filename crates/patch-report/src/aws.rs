@@ -2,8 +2,11 @@
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::service_config::ServiceConfigKey;
 
 /// Attempts at one call, which with the SDK's waits take half a minute at most. Athena lets a workgroup start only so many
@@ -17,10 +20,7 @@ const SDK_ATTEMPTS: u32 = 3;
 /// Loads the configuration: the environment, the profile's files, IAM Identity Center, and the roles of containers and
 /// machines. Credentials are not yet asked for.
 pub async fn load_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let http = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
@@ -28,6 +28,19 @@ pub async fn load_config(profile: Option<&str>, region: Option<&str>) -> SdkConf
         loader = loader.region(Region::new(region.to_owned()));
     }
     loader.load().await
+}
+
+/// Connections by rustls with ring, with the platform's root certificates, and through the proxy that `HTTPS_PROXY`,
+/// `HTTP_PROXY` and `NO_PROXY` name.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 /// A client of each service.

@@ -16,7 +16,7 @@ Exit status:
   130  interrupted; no file was changed, and the queries were stopped
 
 Credentials, Region and endpoints come from where every AWS tool takes them: environment, profile, IAM Identity Center, the
-machine's role. The caller needs what running the saved queries needs, and athena:ListNamedQueries, BatchGetNamedQuery,
+machine's role; HTTPS_PROXY and NO_PROXY count. The caller needs what running the saved queries needs, and athena:ListNamedQueries, BatchGetNamedQuery,
 StartQueryExecution, GetQueryExecution and StopQueryExecution on the workgroup, and s3:GetObject on its results.";
 
 /// Writes the patch compliance of an organization into one self-contained HTML file.
@@ -46,7 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 
-    /// Directory that gets one CSV file for each query; it is made if it is not there
+    /// Directory that gets one CSV file for each query; it is made if it is not there. A query that fails leaves
+    /// its file as it was
     #[arg(long, value_name = "DIR")]
     pub csv: Option<PathBuf>,
 

@@ -274,6 +274,26 @@ fn nobody_at_the_endpoint_is_one_line() {
 }
 
 #[test]
+fn a_proxy_is_used_where_the_environment_names_one() {
+    let scratch = Scratch::new("proxy");
+    let (fake, proxy) = (Fake::new(World::good()), Fake::new(World::good()));
+    let mut command = scratch.command(&fake, &[]);
+    command
+        .env("AWS_ENDPOINT_URL", "http://aws.example.com")
+        .env("HTTP_PROXY", proxy.address());
+    let ran = Ran::wait(command.spawn().unwrap());
+    assert!(proxy.subjects("ListNamedQueries").len() == 1, "{ran:?}");
+
+    let mut command = scratch.command(&fake, &[]);
+    command
+        .env("HTTP_PROXY", proxy.address())
+        .env("NO_PROXY", "127.0.0.1");
+    let ran = Ran::wait(command.spawn().unwrap());
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(proxy.subjects("ListNamedQueries").len() == 1, "{ran:?}");
+}
+
+#[test]
 fn tables_that_may_not_be_looked_at_are_no_hindrance() {
     let scratch = Scratch::new("glue");
     let world =

@@ -159,6 +159,11 @@ impl Fake {
         Self { address, state }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// All requests so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         lock(&self.state).calls.clone()
@@ -347,6 +352,8 @@ fn get_object(
     path: &str,
     range: Option<&String>,
 ) -> io::Result<()> {
+    // A proxy gets the whole address.
+    let path = path.trim_start_matches("http://aws.example.com");
     let path = path.split('?').next().unwrap_or_default();
     let (content, piece, breaks) = {
         let mut state = lock(state);
