@@ -3,6 +3,8 @@
 //!
 //! The configuration is built by hand instead of by `aws-config`, whose chain of profile, SSO,
 //! IMDS, ECS and STS credentials a function never uses and would carry (0.7 MB) all the same.
+//!
+//! The command `patch-report`, which runs on a person's machine and uses that chain, takes the rendering of errors from here.
 
 mod config;
 mod error;
