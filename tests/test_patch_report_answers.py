@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,24 @@ from organization import MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
 from right_answers import ATTEMPTS, now
 
 COMMAND = ROOT / "target" / "debug" / "patch-report"
+# What `patch-report --help` says that a caller needs, and what running queries needs.
+NEEDED = {
+    "athena:ListNamedQueries",
+    "athena:BatchGetNamedQuery",
+    "athena:StartQueryExecution",
+    "athena:GetQueryExecution",
+    "athena:StopQueryExecution",
+    "glue:GetDatabase",
+    "glue:GetTable",
+    "glue:GetTables",
+    "glue:GetPartitions",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+}
 QUERIES = (
     "QueryNodes",
     "QueryNonCompliantPatch",
@@ -38,13 +56,13 @@ TOP = "QueryTopMissingPatches"
 
 
 def run(
-    central: Central, folder: Path, *arguments: str, account: str | None = None
+    central: Central, folder: Path, *arguments: str, credentials: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the command in the folder as the root of the central account, or of another."""
+    """Runs the command in the folder as the root of the central account, or with other credentials."""
     return subprocess.run(
         [str(COMMAND), *arguments],
         cwd=folder,
-        env=central.server.process_env(account or central.account, central.region),
+        env=central.server.process_env(central.account, central.region) | (credentials or {}),
         capture_output=True,
         text=True,
         timeout=120,
@@ -280,3 +298,54 @@ def test_a_wrong_name_is_one_line_and_exit_status_4(
     assert done.stderr.count("\n") == 1
     assert named in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def reader(central: Central) -> Iterator[tuple[dict[str, str], Callable[[set[str]], None]]]:
+    """Credentials of a role in the central account, and what gives it rights."""
+    iam, name = central.client("iam"), "patch-report-reader"
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": central.account}, "Action": "sts:AssumeRole"}]}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    session = central.client("sts").assume_role(RoleArn=arn, RoleSessionName="reader")["Credentials"]
+
+    def grant(actions: set[str]) -> None:
+        statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps({"Statement": [statement]}))
+
+    yield (
+        {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        },
+        grant,
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "status", "told"),
+    [
+        (None, 0, "QueryNodes: "),
+        ("athena:ListNamedQueries", 4, "athena:ListNamedQueries"),
+        ("athena:BatchGetNamedQuery", 4, "athena:BatchGetNamedQuery"),
+        ("athena:StartQueryExecution", 4, "athena:StartQueryExecution"),
+        ("athena:GetQueryExecution", 4, "athena:GetQueryExecution"),
+        ("glue:GetTables", 0, "glue:GetTables"),
+        ("s3:GetObject", 4, "s3:GetObject"),
+    ],
+)
+def test_a_right_that_is_missing_is_named(
+    central: Central,
+    written: Written,
+    reader: tuple[dict[str, str], Callable[[set[str]], None]],
+    tmp_path: Path,
+    missing: str | None,
+    status: int,
+    told: str,
+) -> None:
+    credentials, grant = reader
+    grant(NEEDED - {missing or ""})
+    workgroup = central.outputs["AthenaWorkGroupName"]
+    done = run(central, tmp_path, "--workgroup", workgroup, "--out", "report.html", credentials=credentials)
+    assert done.returncode == status, done
+    assert told in done.stderr
