@@ -11,7 +11,7 @@ use std::path::Path;
 
 use csv::{Terminator, Writer, WriterBuilder};
 
-use crate::output::Replacement;
+use crate::replacement::Replacement;
 
 /// Columns that hold numbers which the queries themselves compute.
 const NUMBERS: [&str; 14] = [
@@ -112,7 +112,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::output::tests::Scratch;
+    use crate::replacement::tests::Scratch;
 
     fn written(name: &str, rows: &[&[&str]]) -> String {
         let scratch = Scratch::new(name);

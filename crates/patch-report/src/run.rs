@@ -2,10 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -16,96 +13,21 @@ use lambda_sdk::chain;
 
 use crate::aws::Clients;
 use crate::catalog::{self, Found};
-use crate::cli::{Args, Percent};
+use crate::cli::Args;
 use crate::csv::CsvFile;
 use crate::error::Failure;
 use crate::intake::{Intake, Part};
-use crate::output::Replacement;
+use crate::outcome::Outcome;
+use crate::outputs::Outputs;
 use crate::parts::{BehindPart, FindingsPart, GonePart, NodesPart, SilentPart, WaitingPart};
 use crate::progress::{Progress, QueryProgress};
 use crate::queries::{self, Ended, SavedQuery, Statistics};
 use crate::report::{Parts, Report, time_text};
 use crate::results;
 use crate::summary::{QuerySummary, Status, Summary};
-use crate::{write_json, write_page};
 
 /// How long stopping the queries may take.
 const STOP_TIME: Duration = Duration::from_secs(10);
-
-/// The report is written.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    out: PathBuf,
-    summary: Summary,
-    fail_under: Option<Percent>,
-}
-
-impl Outcome {
-    /// The report's numbers.
-    #[must_use]
-    pub fn summary(&self) -> &Summary {
-        &self.summary
-    }
-
-    /// Whether the compliance rate is known and below `--fail-under`. It is taken as it is, not as it is rounded. A fleet without
-    /// a node has none that complies.
-    #[must_use]
-    pub fn is_below(&self) -> bool {
-        let (Some(percent), Some(nodes), Some(compliant)) =
-            (self.fail_under, self.summary.nodes, self.summary.compliant)
-        else {
-            return false;
-        };
-        #[expect(clippy::cast_precision_loss, reason = "numbers of nodes")]
-        let is_below = compliant as f64 * 100.0 < percent.get() * nodes as f64;
-        is_below || (nodes == 0 && percent.get() > 0.0)
-    }
-
-    /// The command's exit status.
-    #[must_use]
-    pub fn exit_status(&self) -> u8 {
-        if self.is_below() {
-            1
-        } else if self.summary.incomplete {
-            3
-        } else {
-            0
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let summary = &self.summary;
-        write!(f, "{}: ", self.out.display())?;
-        match (summary.nodes, summary.compliant, summary.non_compliant) {
-            (Some(nodes), Some(compliant), Some(non_compliant)) => {
-                write!(f, "{nodes} nodes, {compliant} compliant")?;
-                if let Some(rate) = summary.rate {
-                    write!(f, " ({rate:.1} %)")?;
-                }
-                let not_scanned = summary.not_scanned.unwrap_or_default();
-                write!(
-                    f,
-                    ", {non_compliant} non-compliant, {not_scanned} not scanned"
-                )?;
-            }
-            _ => write!(f, "the nodes are not known")?,
-        }
-        if summary.incomplete {
-            let failed = summary
-                .queries
-                .iter()
-                .filter(|query| query.status != Status::Succeeded);
-            let names: Vec<_> = failed.map(|query| query.name).collect();
-            write!(f, "; incomplete, without {}", names.join(", "))?;
-        }
-        if let Some(percent) = self.fail_under.filter(|_| self.is_below()) {
-            write!(f, "; the compliance rate is below {} %", percent.get())?;
-        }
-        Ok(())
-    }
-}
 
 /// Runs the queries and writes the report.
 ///
@@ -157,57 +79,6 @@ pub async fn run(
         summary: report.summary,
         fail_under: args.fail_under,
     })
-}
-
-/// The files, opened before anything else is done, so that no query runs for a report that can't be written.
-struct Outputs {
-    page: Replacement,
-    json: Option<Replacement>,
-}
-
-impl Outputs {
-    fn open(args: &Args) -> Result<Self, Failure> {
-        let create =
-            |path: &Path| Replacement::create(path).map_err(|error| Failure::output(path, error));
-        if args.json.as_ref() == Some(&args.out) {
-            return Err(Failure::SameFile(args.out.clone()));
-        }
-        if let Some(directory) = &args.csv {
-            fs::create_dir_all(directory).map_err(|error| Failure::output(directory, error))?;
-        }
-        Ok(Self {
-            page: create(&args.out)?,
-            json: args.json.as_deref().map(create).transpose()?,
-        })
-    }
-
-    fn write(self, report: &Report, csv: Vec<CsvFile>) -> Result<(), Failure> {
-        let written =
-            |mut file: Replacement, write: fn(&mut Replacement, &Report) -> io::Result<()>| {
-                let path = file.path().to_owned();
-                match write(&mut file, report) {
-                    Ok(()) => Ok(file),
-                    Err(error) => Err(Failure::output(&path, error)),
-                }
-            };
-        let mut files = vec![written(self.page, |out, report| write_page(out, report))?];
-        if let Some(json) = self.json {
-            files.push(written(json, |out, report| write_json(out, report))?);
-        }
-        for file in csv {
-            let path = file.path().to_owned();
-            files.push(
-                file.finish()
-                    .map_err(|error| Failure::output(&path, error))?,
-            );
-        }
-        for file in files {
-            let path = file.path().to_owned();
-            file.commit()
-                .map_err(|error| Failure::output(&path, error))?;
-        }
-        Ok(())
-    }
 }
 
 struct Gathered {
