@@ -158,7 +158,8 @@ pub(crate) async fn wait(
             Some(QueryExecutionState::Succeeded) => Ended::Succeeded {
                 output_location: execution
                     .result_configuration
-                    .and_then(|result| result.output_location),
+                    .and_then(|result| result.output_location)
+                    .filter(|location| !location.is_empty()),
             },
             Some(QueryExecutionState::Failed) => Ended::Failed(reason(execution)),
             Some(QueryExecutionState::Cancelled) => Ended::Cancelled(reason(execution)),

@@ -159,21 +159,31 @@ fn without_a_region_nothing_is_asked() {
 }
 
 #[test]
-fn a_profile_and_its_region_are_taken_from_the_files() {
-    let scratch = Scratch::new("profile");
-    let fake = Fake::new(World::good());
-    let config = "[profile central]\nregion = eu-west-1\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = x\n";
-    std::fs::write(scratch.path("config"), config).unwrap();
-    let mut command = scratch.command(&fake, &["--profile", "central", "--json", "report.json"]);
-    command
-        .env_remove("AWS_REGION")
-        .env_remove("AWS_ACCESS_KEY_ID")
-        .env_remove("AWS_SECRET_ACCESS_KEY")
-        .env("AWS_CONFIG_FILE", scratch.path("config"));
-    let ran = Ran::wait(command.spawn().unwrap());
-    assert_eq!(ran.status, Some(0), "{ran:?}");
-    let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
-    assert_eq!(json["summary"]["region"], "eu-west-1");
+fn a_profile_its_region_and_its_endpoint_are_taken_from_the_files() {
+    let keys = "aws_access_key_id = AKIDPROFILE\naws_secret_access_key = x";
+    let process = r#"credential_process = echo '{"Version":1,"AccessKeyId":"AKIDPROCESS","SecretAccessKey":"x"}'"#;
+    for (name, credentials) in [("keys", keys), ("process", process)] {
+        let scratch = Scratch::new(name);
+        let fake = Fake::new(World::good());
+        let endpoint = fake.address();
+        let config = format!(
+            "[profile central]\nregion = eu-west-1\nendpoint_url = {endpoint}\n{credentials}\n"
+        );
+        std::fs::write(scratch.path("config"), config).unwrap();
+        let mut command =
+            scratch.command(&fake, &["--profile", "central", "--json", "report.json"]);
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env_remove("AWS_REGION")
+            .env_remove("AWS_ENDPOINT_URL")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env("AWS_CONFIG_FILE", scratch.path("config"));
+        let ran = Ran::wait(command.spawn().unwrap());
+        assert_eq!(ran.status, Some(0), "{name}: {ran:?}");
+        let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
+        assert_eq!(json["summary"]["region"], "eu-west-1");
+    }
 }
 
 #[test]
