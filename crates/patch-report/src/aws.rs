@@ -1,7 +1,10 @@
 //! The SDK's configuration by the conventions of all of AWS's tools, and the clients made from it.
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
@@ -19,15 +22,30 @@ const SDK_ATTEMPTS: u32 = 3;
 
 /// Loads the configuration: the environment, the profile's files, IAM Identity Center, and the roles of containers and
 /// machines. Credentials are not yet asked for.
+///
+/// A profile that is named here comes before credentials of the environment, as it does for the AWS CLI; the SDK by itself
+/// would take those of the environment.
 pub async fn load_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
-    if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
-    }
+    let http = http_client();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    loader.load().await
+    let Some(profile) = profile else {
+        return loader.load().await;
+    };
+    let config = loader.profile_name(profile).load().await;
+    let settings = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_http_client(http);
+    let credentials = ProfileFileCredentialsProvider::builder()
+        .configure(&settings)
+        .profile_name(profile)
+        .build();
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 /// Connections by rustls with ring, with the platform's root certificates, and through the proxy that `HTTPS_PROXY`,

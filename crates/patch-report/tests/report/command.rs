@@ -187,6 +187,25 @@ fn a_profile_its_region_and_its_endpoint_are_taken_from_the_files() {
 }
 
 #[test]
+fn a_profile_that_is_named_comes_before_the_environments_credentials() {
+    let scratch = Scratch::new("before");
+    let fake = Fake::new(World::good());
+    let config = "[profile central]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = x\n";
+    std::fs::write(scratch.path("config"), config).unwrap();
+    for (more, key) in [
+        (&["--profile", "central"][..], "AKIDPROFILE"),
+        (&[], "AKIDEXAMPLE"),
+    ] {
+        let before = fake.calls().len();
+        let mut command = scratch.command(&fake, more);
+        command.env("AWS_CONFIG_FILE", scratch.path("config"));
+        let ran = Ran::wait(command.spawn().unwrap());
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        assert_eq!(fake.calls()[before].key, key);
+    }
+}
+
+#[test]
 fn a_refusal_is_one_line_with_the_thing_and_the_way_out() {
     let mut empty = World::good();
     empty.courses.clear();

@@ -126,6 +126,8 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     pub(crate) subject: String,
     pub(crate) range: Option<String>,
+    /// The caller's access key.
+    pub(crate) key: String,
 }
 
 /// The other side, until it is dropped.
@@ -208,13 +210,19 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             .map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
+        let key = headers
+            .get("authorization")
+            .and_then(|signed| signed.split_once("Credential="))
+            .and_then(|(_, signed)| signed.split('/').next())
+            .unwrap_or_default()
+            .to_owned();
         let Some(target) = headers.get("x-amz-target") else {
             get_object(&mut writer, state, &method, &path, headers.get("range"))?;
             continue;
         };
         let operation = target.split('.').nth(1).unwrap().to_owned();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        let (status, answer) = lock(state).answer(&operation, &body);
+        let (status, answer) = lock(state).answer(&operation, &body, &key);
         let answer = answer.to_string();
         write!(
             writer,
@@ -225,7 +233,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 }
 
 impl State {
-    fn answer(&mut self, operation: &str, body: &Value) -> (u16, Value) {
+    fn answer(&mut self, operation: &str, body: &Value, key: &str) -> (u16, Value) {
         let subject = [
             "QueryString",
             "QueryExecutionId",
@@ -239,6 +247,7 @@ impl State {
             operation: operation.to_owned(),
             subject: subject.to_owned(),
             range: None,
+            key: key.to_owned(),
         });
         if let Some((times, code, message)) = self.world.refusals.get_mut(operation)
             && *times > 0
@@ -361,6 +370,7 @@ fn get_object(
             operation: method.to_owned(),
             subject: path.to_owned(),
             range: range.cloned(),
+            key: String::new(),
         });
         let name = path
             .trim_start_matches("/results/")
