@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import organization
+from deployment import Central
 from local_aws.server import LocalAws
 from trino_server import Trino, Unavailable
 
@@ -80,3 +81,12 @@ def trino(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iter
             yield server
     except Unavailable as lack:
         pytest.skip(f"no Trino here: {lack}")
+
+
+@pytest.fixture(scope="module")
+def central() -> Iterator[Central]:
+    """The central stack on a local AWS of the module's own, without a fleet."""
+    with LocalAws(organization.ORGANIZATION) as server:
+        central = Central(server)
+        central.deploy()
+        yield central

@@ -35,8 +35,7 @@ from fleet import Fleet, Node, dashboard, datasets
 from fleet.answers import answer
 from fleet.dashboard import Choice
 from fleet.meanings import Asking, is_known
-from local_aws.server import LocalAws
-from organization import ORGANIZATION, REGIONS
+from organization import REGIONS
 from right_answers import now
 from test_saved_queries import FLEETS, arrive
 
@@ -58,15 +57,6 @@ def deployed(central: Central, **parameters: str) -> Dashboard:
 def gathered(central: Central, fleet: Fleet, stale_after_days: int = 30) -> Lake:
     dashboard = deployed(central, StaleAfterDays=str(stale_after_days))
     return gather(dashboard, functools.partial(run, central), fleet, stale_after_days)
-
-
-@pytest.fixture(scope="module")
-def central() -> Iterator[Central]:
-    """The central stack on a local AWS of its own."""
-    with LocalAws(ORGANIZATION) as server:
-        central = Central(server)
-        central.deploy()
-        yield central
 
 
 @pytest.fixture(scope="module", params=FLEETS)

@@ -21,8 +21,7 @@ import arrivals
 from deployment import ROOT, Central
 from fleet import Answer, Fleet
 from fleet.cases import CASES
-from local_aws.server import LocalAws
-from organization import MEMBER_ACCOUNTS, ORGANIZATION, REGIONS
+from organization import MEMBER_ACCOUNTS, REGIONS
 from right_answers import ATTEMPTS, now
 
 COMMAND = ROOT / "target" / "debug" / "patch-report"
@@ -89,15 +88,6 @@ class Written:
         """The rows of a right answer by their columns."""
         answer = self.answers[name]
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-
-
-@pytest.fixture(scope="module")
-def central() -> Iterator[Central]:
-    """The central stack on a local AWS of its own, with a fleet that has every case and a silent account."""
-    with LocalAws(ORGANIZATION) as server:
-        central = Central(server)
-        central.deploy()
-        yield central
 
 
 @pytest.fixture(scope="module")

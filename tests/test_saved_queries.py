@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -58,15 +58,6 @@ FLEETS: dict[str, Callable[[], Fleet]] = {
     "a silent account": lambda: fleet_of(3 * len(CASES), silent=MEMBER_ACCOUNTS[2:]),
     "few attributes": lambda: fleet_of(len(CASES), Reticent),
 }
-
-
-@pytest.fixture(scope="module")
-def central() -> Iterator[Central]:
-    """The central stack on a local AWS of its own."""
-    with LocalAws(ORGANIZATION) as server:
-        central = Central(server)
-        central.deploy()
-        yield central
 
 
 @pytest.fixture(scope="module", params=FLEETS)

@@ -1,4 +1,4 @@
-//! The calls to AWS Glue: whether what the queries read is there, before seven queries fail one by one.
+//! The calls to AWS Glue: whether what the queries read is there, before six queries fail one by one.
 
 use std::collections::BTreeSet;
 
