@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from deployment import ROOT, Central, Members, QueryFailed, QueryResult, object_versions
+from deployment import PATCH_REPORT, ROOT, Central, Members, QueryFailed, QueryResult, object_versions
 from local_aws.server import LocalAws
 from organization import (
     CENTRAL_ACCOUNT,
@@ -36,6 +36,7 @@ from organization import (
 from saved_queries import PARAMETERS
 
 SEED = 1
+REPORT = ROOT / "target" / "demo" / "report.html"
 SUMMARY_QUERY = "QueryComplianceByAccountAndRegion"
 # Of these the first rows are shown, of the others only how many there are.
 QUERIES_SHOWN = (
@@ -100,14 +101,22 @@ def operator_env(server: LocalAws) -> dict[str, str]:
 
 def run_script(server: LocalAws, script: str, *arguments: str) -> None:
     """Runs one of the operators' scripts as an operator, and prints what it prints."""
+    run_command(server, ROOT / "scripts" / script, *arguments)
+
+
+def run_command(server: LocalAws, program: Path, *arguments: str) -> None:
+    """Runs a program of the project as an operator, in its folder, and prints what it prints."""
+    shown = str(program.relative_to(ROOT))
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | operator_env(server)
     # Without a server, should this be killed, nothing goes on for long.
     env["AWS_MAX_ATTEMPTS"] = "2"
     # The pinned AWS CLI and SAM CLI first, whatever else this machine has.
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    console.print(f"[bold]$ scripts/{script} {' '.join(arguments)}[/bold]", soft_wrap=True, highlight=False)
-    command = [str(ROOT / "scripts" / script), *arguments]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    console.print(f"[bold]$ {shown} {' '.join(arguments)}[/bold]", soft_wrap=True, highlight=False)
+    command = [str(program), *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
         try:
             for line in running.stdout or ():
                 console.print(f"    {line.rstrip()}", soft_wrap=True, markup=False)
@@ -115,7 +124,7 @@ def run_script(server: LocalAws, script: str, *arguments: str) -> None:
             running.terminate()
             raise
     if running.returncode != 0:
-        raise RuntimeError(f"scripts/{script} ended with exit status {running.returncode}")
+        raise RuntimeError(f"{shown} ended with exit status {running.returncode}")
 
 
 def print_result(name: str, description: str, result: QueryResult) -> None:
@@ -191,8 +200,11 @@ def summary_cells(counts: list[int], percent: str) -> list[str]:
     ]
 
 
-def run(server: LocalAws, step: Steps, *, keep: bool) -> None:
-    """Every step from the empty accounts to the report and, unless `keep`, back to empty accounts."""
+def run(server: LocalAws, step: Steps, *, keep: bool, patch_report: Path = PATCH_REPORT) -> None:
+    """Every step from the empty accounts to the report and, unless `keep`, back to empty accounts.
+
+    The report is written to REPORT by the given build of patch-report.
+    """
     central = Central(server)
     members = Members(central)
 
@@ -238,6 +250,11 @@ def run(server: LocalAws, step: Steps, *, keep: bool) -> None:
     print_counts(queries, results)
     print_summary(results[SUMMARY_QUERY])
     console.print()
+
+    with step("report", "Writing the same as one HTML file"):
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        where = ("--workgroup", central.outputs["AthenaWorkGroupName"], "--region", HOME_REGION, "--profile", "central")
+        run_command(server, patch_report, *where, "--out", str(REPORT.relative_to(ROOT)))
 
     if keep:
         print_how_to_use(server)
@@ -310,6 +327,7 @@ def main() -> int:
         return 1
     if not arguments.keep:
         server.stop()
+    console.print(f"The report, to be opened in a browser: [bold]{escape(str(REPORT))}[/bold]", soft_wrap=True)
     console.print(f"[bold]Done in {time.monotonic() - start:.1f} s.[/bold]")
     return 0
 

@@ -38,6 +38,7 @@ MEMBER_TEMPLATE = ROOT / "cfn" / "organization-resource-data-sync.yaml"
 CENTRAL_STACK = "patch-reporting"
 MEMBER_STACK = "organization-resource-data-sync"
 SYNC_CODE = ROOT / "target" / "lambda" / "org-resource-data-sync" / "bootstrap.zip"
+PATCH_REPORT = ROOT / "target" / "debug" / "patch-report"
 
 CODE_BUCKETS = "patch-reporting-code"
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from demo import SEED
+from demo import REPORT, SEED
 from deployment import ROOT, wait_for
 from fleet import Fleet
 from organization import MEMBER_ACCOUNTS, REGIONS
@@ -60,6 +60,7 @@ def answers(port: int) -> bool:
 
 
 def test_the_demo_shows_the_failure_the_repair_and_the_report_and_ends_all(fleet_total: tuple[str, ...]) -> None:
+    REPORT.unlink(missing_ok=True)
     with running_demo() as process:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
@@ -69,6 +70,8 @@ def test_the_demo_shows_the_failure_the_repair_and_the_report_and_ends_all(fleet
     assert total, output
     assert tuple(cell.strip() for cell in total[0].split("│")[3:7]) == fleet_total
     assert output.count("bucket gone") == 2
+    assert re.search(rf"The report, .*: {re.escape(str(REPORT))}\nDone in", output), output
+    assert re.search(r'"nodes":(\d+)', REPORT.read_text())[1] == fleet_total[0]
     assert not answers(port_in(output))
 
 

@@ -18,13 +18,12 @@ from typing import Any
 import pytest
 
 import arrivals
-from deployment import ROOT, Central
+from deployment import PATCH_REPORT, Central
 from fleet import Answer, Fleet
 from fleet.cases import CASES
 from organization import MEMBER_ACCOUNTS, REGIONS
 from right_answers import ATTEMPTS, now
 
-COMMAND = ROOT / "target" / "debug" / "patch-report"
 # What `patch-report --help` says that a caller needs, and what running queries needs.
 NEEDED = {
     "athena:ListNamedQueries",
@@ -59,7 +58,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command in the folder as the root of the central account, or with other credentials."""
     return subprocess.run(
-        [str(COMMAND), *arguments],
+        [str(PATCH_REPORT), *arguments],
         cwd=folder,
         env=central.server.process_env(central.account, central.region) | (credentials or {}),
         capture_output=True,

@@ -24,7 +24,7 @@ from typing import Any, TextIO
 import demo
 from bench.process import usage
 from bench.report import Table
-from deployment import ROOT
+from deployment import PATCH_REPORT, ROOT
 from local_aws.server import LocalAws
 from local_aws.usage_record import VARIABLE
 
@@ -32,6 +32,9 @@ NAME = "job"
 NODES = (100, 2_000, 20_000)
 NODES_QUICK = (100, 1_000)
 FUNCTIONS = ("org-resource-data-sync", "glue-column-deleter", "s3-cleanup")
+
+# As an operations team builds it.
+RELEASE = ROOT / "target" / "release" / "patch-report"
 
 # Steps whose work begins within others.
 JUDGED_WITH = {"files": ("members",)}
@@ -86,15 +89,15 @@ class Watch:
         return [json.loads(line) for line in lines]
 
 
-def run_demo(nodes: int, say: Say, output: Path) -> dict[str, Any]:
-    """Runs the demo once; what it prints goes to `output`."""
+def run_demo(nodes: int, say: Say, output: Path, patch_report: Path = PATCH_REPORT) -> dict[str, Any]:
+    """Runs the demo once, with that build of patch-report; what it prints goes to `output`."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-job-") as folder, output.open("w") as printed:
         record = Path(folder, "usage.jsonl")
         server = demo.local_aws(nodes, settings={VARIABLE: str(record)})
         with _printing_to(printed), server:
             watch = Watch(server, record, say)
-            demo.run(server, demo.Steps(watch.ended), keep=False)
+            demo.run(server, demo.Steps(watch.ended), keep=False, patch_report=patch_report)
     return {"nodes": nodes, "seconds": sum(step["seconds"] for step in watch.steps), "steps": watch.steps}
 
 
@@ -113,7 +116,7 @@ def measure(quick: bool, say: Say) -> dict[str, Any]:
     runs = []
     for nodes in NODES_QUICK if quick else NODES:
         say(f"  the whole job with {nodes:,} nodes")
-        runs.append(run_demo(nodes, say, ROOT / "target" / "bench" / f"demo-{nodes}.txt"))
+        runs.append(run_demo(nodes, say, ROOT / "target" / "bench" / f"demo-{nodes}.txt", RELEASE))
     return {"runs": runs}
 
 
