@@ -272,6 +272,10 @@ impl Work<'_> {
                 let ended =
                     tokio::time::timeout(limit, self.result(&query, &mut statistics, &progress))
                         .await;
+                if !matches!(ended, Ok(Ok(_))) {
+                    // What nobody waits for any more shall cost nothing any more.
+                    self.stop(P::QUERY).await;
+                }
                 summary.scanned_bytes = statistics.scanned_bytes;
                 summary.seconds = statistics.seconds;
                 match ended {
@@ -285,7 +289,6 @@ impl Work<'_> {
                         summary.reason = Some(reason);
                     }
                     Err(_) => {
-                        self.stop(P::QUERY).await;
                         summary.status = Status::TimedOut;
                         summary.reason = Some(format!(
                             "it took longer than {} s (--timeout)",

@@ -116,6 +116,25 @@ fn a_query_that_takes_too_long_is_stopped() {
 }
 
 #[test]
+fn a_query_that_can_no_longer_be_looked_at_is_stopped() {
+    let scratch = Scratch::new("looked-at");
+    let world = World::good().refusing("GetQueryExecution", 6, "AccessDeniedException", "not you");
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("QueryNodes: FAILED: see how it goes: AccessDeniedException: not you"),
+        "{ran:?}"
+    );
+    let mut stopped = fake.subjects("StopQueryExecution");
+    stopped.sort();
+    let mut expected = QUERIES;
+    expected.sort_unstable();
+    assert_eq!(stopped, expected);
+}
+
+#[test]
 fn throttling_is_waited_out() {
     for (operation, code) in [
         ("ListNamedQueries", "TooManyRequestsException"),
