@@ -1,8 +1,10 @@
 //! The calls to Athena: the saved queries, and running them.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_athena::Client;
+use aws_sdk_athena::operation::start_query_execution::builders::StartQueryExecutionFluentBuilder;
 use aws_sdk_athena::types::{
     NamedQuery, QueryExecution, QueryExecutionContext, QueryExecutionState,
 };
@@ -112,23 +114,52 @@ pub(crate) fn stale_after_days(sql: &str) -> Option<u32> {
         .then(|| days.parse().ok())?
 }
 
-/// Starts a query and tells its id.
-pub(crate) async fn start(
-    athena: &Client,
-    workgroup: &str,
-    query: &SavedQuery,
-) -> Result<String, AwsError> {
-    let context = QueryExecutionContext::builder()
-        .database(&query.database)
-        .build();
-    let started = athena
-        .start_query_execution()
-        .work_group(workgroup)
-        .query_string(&query.sql)
-        .query_execution_context(context)
-        .send()
-        .await?;
-    Ok(started.query_execution_id.unwrap_or_default())
+/// A query that Athena works on, or may work on.
+#[derive(Clone, Debug)]
+pub(crate) enum Running {
+    /// Its start is under way, and nobody knows whether Athena has it. Sent again, it is the same start: it has a token.
+    Starting(Box<StartQueryExecutionFluentBuilder>),
+    /// It has this id.
+    Started(String),
+}
+
+impl Running {
+    /// A query that is still to be started, by [`id`](Self::id).
+    pub(crate) fn new(athena: &Client, workgroup: &str, query: &SavedQuery) -> Self {
+        let context = QueryExecutionContext::builder()
+            .database(&query.database)
+            .build();
+        let start = athena
+            .start_query_execution()
+            .work_group(workgroup)
+            .query_string(&query.sql)
+            .query_execution_context(context)
+            .client_request_token(token());
+        Self::Starting(Box::new(start))
+    }
+
+    /// The query's id; asks Athena for it, and so starts the query, unless that is done.
+    pub(crate) async fn id(self) -> Result<String, AwsError> {
+        match self {
+            Self::Starting(start) => {
+                let started = start.send().await?;
+                Ok(started.query_execution_id.unwrap_or_default())
+            }
+            Self::Started(id) => Ok(id),
+        }
+    }
+}
+
+/// A text that no other start has, as long as Athena wants it at least.
+fn token() -> String {
+    static STARTS: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!(
+        "patch-report-{:024}-{}-{}",
+        since.as_nanos(),
+        std::process::id(),
+        STARTS.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Waits until a query has ended; tells `seen` its state meanwhile.
@@ -198,10 +229,10 @@ fn statistics(execution: &QueryExecution) -> Statistics {
 }
 
 /// Stops a query. One that has ended meanwhile stays as it is.
-pub(crate) async fn stop(athena: &Client, id: &str) -> Result<(), AwsError> {
+pub(crate) async fn stop(athena: &Client, query: Running) -> Result<(), AwsError> {
     athena
         .stop_query_execution()
-        .query_execution_id(id)
+        .query_execution_id(query.id().await?)
         .send()
         .await?;
     Ok(())

@@ -9,6 +9,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_athena::types::NamedQuery;
 use aws_smithy_types::DateTime;
+use futures_util::future::join_all;
 use lambda_sdk::chain;
 
 use crate::aws::Clients;
@@ -21,12 +22,12 @@ use crate::outcome::Outcome;
 use crate::outputs::Outputs;
 use crate::parts::{BehindPart, FindingsPart, GonePart, NodesPart, SilentPart, WaitingPart};
 use crate::progress::{Progress, QueryProgress};
-use crate::queries::{self, Ended, SavedQuery, Statistics};
+use crate::queries::{self, Ended, Running, SavedQuery, Statistics};
 use crate::report::{Parts, Report, time_text};
 use crate::results;
 use crate::summary::{QuerySummary, Status, Summary};
 
-/// How long stopping the queries may take.
+/// How long stopping a query may take; they are stopped side by side.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Runs the queries and writes the report.
@@ -98,8 +99,8 @@ struct Work<'a> {
     args: &'a Args,
     clients: Clients,
     progress: &'a Progress,
-    /// Ids of the queries that Athena works on, by their names.
-    running: RefCell<BTreeMap<&'static str, String>>,
+    /// The queries that Athena works on, by their names.
+    running: RefCell<BTreeMap<&'static str, Running>>,
 }
 
 impl Work<'_> {
@@ -312,10 +313,17 @@ impl Work<'_> {
         let failed = |reason: String| (Status::Failed, reason);
         let csv = self.csv_file(P::QUERY).map_err(failed)?;
         progress.state("starting");
-        let id = queries::start(athena, &self.args.workgroup, query)
-            .await
-            .map_err(|error| failed(format!("start it: {error}")))?;
-        self.running.borrow_mut().insert(P::QUERY, id.clone());
+        let query = Running::new(athena, &self.args.workgroup, query);
+        self.running.borrow_mut().insert(P::QUERY, query.clone());
+        let id = query.id().await.map_err(|error| {
+            if error.code().is_some() {
+                // Athena refused it. Without an answer it may well run.
+                self.running.borrow_mut().remove(P::QUERY);
+            }
+            failed(format!("start it: {error}"))
+        })?;
+        let started = Running::Started(id.clone());
+        self.running.borrow_mut().insert(P::QUERY, started);
         let (ended, counted) = queries::wait(athena, &id, |state| progress.state(state))
             .await
             .map_err(|error| failed(format!("see how it goes: {error}")))?;
@@ -351,33 +359,26 @@ impl Work<'_> {
 
     /// Stops a query if Athena works on it.
     async fn stop(&self, name: &'static str) {
-        let id = self.running.borrow_mut().remove(name);
-        let Some(id) = id else {
+        let Some(query) = self.running.borrow().get(name).cloned() else {
             return;
         };
         let stopped =
-            tokio::time::timeout(STOP_TIME, queries::stop(&self.clients.athena, &id)).await;
+            tokio::time::timeout(STOP_TIME, queries::stop(&self.clients.athena, query)).await;
+        // Not before: an interrupt meanwhile stops it once more.
+        self.running.borrow_mut().remove(name);
         let reason = match stopped {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
         };
         self.progress.line(&format!(
-            "{name}: query {id} could not be stopped: {reason}"
+            "{name}: it could not be stopped, and may go on in Athena: {reason}"
         ));
     }
 
     async fn stop_all(&self) {
         let names: Vec<_> = self.running.borrow().keys().copied().collect();
-        let all = async {
-            for name in names {
-                self.stop(name).await;
-            }
-        };
-        if tokio::time::timeout(STOP_TIME, all).await.is_err() {
-            self.progress
-                .line("not all queries could be stopped in time");
-        }
+        join_all(names.into_iter().map(|name| self.stop(name))).await;
     }
 }
 

@@ -395,27 +395,86 @@ fn an_interrupt_stops_the_queries_and_changes_nothing() {
         }
         let fake = Fake::new(world);
         std::fs::write(scratch.path("report.html"), "old").unwrap();
-        let child = scratch.command(&fake, &["--csv", "csv"]).spawn().unwrap();
-        let start = Instant::now();
         // From then on the ids of all six are known.
-        while fake.subjects("GetQueryExecution").len() < 12 {
-            assert!(start.elapsed() < Duration::from_mins(1), "no queries");
-            thread::sleep(Duration::from_millis(10));
-        }
-        let killed = std::process::Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(killed.success());
-        let ran = Ran::wait(child);
+        let ran = interrupted(&scratch, &fake, signal, "GetQueryExecution", 12);
         assert_eq!(ran.status, Some(130), "{ran:?}");
-        let mut stopped = fake.subjects("StopQueryExecution");
-        stopped.sort();
-        let mut expected = QUERIES.map(str::to_owned);
-        expected.sort();
-        assert_eq!(stopped, expected);
+        assert_eq!(stopped(&fake), sorted(QUERIES));
         assert_eq!(scratch.read("report.html"), "old");
         assert_eq!(scratch.names(), ["csv", "report.html"]);
         assert_eq!(std::fs::read_dir(scratch.path("csv")).unwrap().count(), 0);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_the_queries_whose_start_is_not_answered_yet() {
+    let scratch = Scratch::new("start-interrupted");
+    let mut world = World::good();
+    world.silences.insert("StartQueryExecution", 6);
+    let fake = Fake::new(world);
+    let ran = interrupted(&scratch, &fake, "-INT", "StartQueryExecution", 6);
+    assert_eq!(ran.status, Some(130), "{ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    assert_eq!(stopped(&fake), sorted(QUERIES));
+    assert_starts_are_the_same(&fake);
+}
+
+#[test]
+fn a_query_that_is_too_late_is_stopped_also_if_its_start_is_not_answered() {
+    let scratch = Scratch::new("start-late");
+    let mut world = World::good();
+    world.silences.insert("StartQueryExecution", 6);
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &["--timeout", "1"]);
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert_eq!(stopped(&fake), sorted(QUERIES));
+    assert_starts_are_the_same(&fake);
+}
+
+/// Runs the command until so many calls of an operation came, and then sends it the signal.
+#[cfg(unix)]
+fn interrupted(scratch: &Scratch, fake: &Fake, signal: &str, operation: &str, calls: usize) -> Ran {
+    let mut command = scratch.command(fake, &["--csv", "csv"]);
+    let child = command.spawn().expect("it is built");
+    let start = Instant::now();
+    while fake.subjects(operation).len() < calls {
+        assert!(start.elapsed() < Duration::from_mins(1), "no queries");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let killed = std::process::Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(killed.is_ok_and(|killed| killed.success()));
+    Ran::wait(child)
+}
+
+/// Each query was started twice with one token, and no other had it.
+fn assert_starts_are_the_same(fake: &Fake) {
+    let mut starts: Vec<_> = fake
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "StartQueryExecution")
+        .map(|call| (call.token, call.subject))
+        .collect();
+    starts.sort();
+    let (pairs, rest) = starts.as_chunks::<2>();
+    assert!(
+        rest.is_empty() && pairs.len() == QUERIES.len(),
+        "{starts:?}"
+    );
+    for [one, other] in pairs {
+        assert_eq!(one, other);
+        assert!((32..=128).contains(&one.0.len()), "{one:?}");
+    }
+}
+
+fn stopped(fake: &Fake) -> Vec<String> {
+    let mut stopped = fake.subjects("StopQueryExecution");
+    stopped.sort();
+    stopped
+}
+
+fn sorted(mut names: [&'static str; 6]) -> [&'static str; 6] {
+    names.sort_unstable();
+    names
 }

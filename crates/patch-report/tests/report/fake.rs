@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) tables: Option<Vec<&'static str>>,
     /// So many calls of an operation are refused with this error first.
     pub(crate) refusals: BTreeMap<&'static str, (u32, &'static str, &'static str)>,
+    /// So many calls of an operation are done first, and nobody ever hears of it.
+    pub(crate) silences: BTreeMap<&'static str, u32>,
     /// The object of a result comes in pieces of so many bytes, and breaks off after each if so.
     pub(crate) piece: usize,
     pub(crate) breaks: bool,
@@ -97,6 +99,7 @@ impl World {
                 "aws_tag",
             ]),
             refusals: BTreeMap::new(),
+            silences: BTreeMap::new(),
             piece: 64,
             breaks: false,
             twice: Vec::new(),
@@ -128,6 +131,8 @@ pub(crate) struct Call {
     pub(crate) range: Option<String>,
     /// The caller's access key.
     pub(crate) key: String,
+    /// What makes a start unlike any other.
+    pub(crate) token: String,
 }
 
 /// The other side, until it is dropped.
@@ -223,6 +228,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         let operation = target.split('.').nth(1).unwrap().to_owned();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let (status, answer) = lock(state).answer(&operation, &body, &key);
+        if lock(state).is_silent(&operation) {
+            // Until the other side hangs up.
+            return reader.read_line(&mut String::new()).map(drop);
+        }
         let answer = answer.to_string();
         write!(
             writer,
@@ -233,6 +242,16 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 }
 
 impl State {
+    fn is_silent(&mut self, operation: &str) -> bool {
+        match self.world.silences.get_mut(operation) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn answer(&mut self, operation: &str, body: &Value, key: &str) -> (u16, Value) {
         let subject = [
             "QueryString",
@@ -248,6 +267,10 @@ impl State {
             subject: subject.to_owned(),
             range: None,
             key: key.to_owned(),
+            token: body["ClientRequestToken"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         });
         if let Some((times, code, message)) = self.world.refusals.get_mut(operation)
             && *times > 0
@@ -371,6 +394,7 @@ fn get_object(
             subject: path.to_owned(),
             range: range.cloned(),
             key: String::new(),
+            token: String::new(),
         });
         let name = path
             .trim_start_matches("/results/")
