@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
 
-    /// The HTML file to write; one that is there is replaced as a whole
+    /// The HTML file to write; one that is there is replaced as a whole, and keeps its permissions
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 

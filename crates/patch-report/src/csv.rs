@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv::{Terminator, Writer, WriterBuilder};
 
@@ -49,6 +49,11 @@ impl CsvFile {
         })
     }
 
+    /// Where a query's file is in the directory of all of them.
+    pub(crate) fn path_of(directory: &Path, query: &str) -> PathBuf {
+        directory.join(format!("{query}.csv"))
+    }
+
     /// Where the file will be.
     pub(crate) fn path(&self) -> &Path {
         self.writer.get_ref().path()
@@ -87,9 +92,10 @@ impl CsvFile {
 
     /// Ends the file, for [`Replacement::commit`].
     pub(crate) fn finish(self) -> io::Result<Replacement> {
-        self.writer
-            .into_inner()
-            .map_err(csv::IntoInnerError::into_error)
+        let into_error = csv::IntoInnerError::into_error;
+        let mut file = self.writer.into_inner().map_err(into_error)?;
+        file.sync()?;
+        Ok(file)
     }
 }
 

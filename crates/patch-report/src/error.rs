@@ -84,7 +84,7 @@ pub enum Failure {
         source: io::Error,
     },
     /// Two of the files are one.
-    #[error("--out and --json name the same file, {}", .0.display())]
+    #[error("--out, --json and the files of --csv must be different files; {} is named twice", .0.display())]
     SameFile(PathBuf),
     /// The user wanted it to end.
     #[error("interrupted; nothing was written")]

@@ -1,6 +1,7 @@
 //! Files that are replaced as a whole or not at all: what is written goes to a file beside, which takes the old one's name at
 //! the very end.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -15,21 +16,12 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     /// Begins a file that will be at `path`. Fails at once where it could not be put in the end: in a directory that is not
-    /// there, say, or in the place of something that is no file.
+    /// there, say, or in the place of something that is no file. A file that is there keeps its permissions; a new one has
+    /// those of any new file.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        // A link stays, what it points at is replaced.
-        let path = match fs::metadata(path) {
-            Ok(there) if !there.is_file() => {
-                return Err(io::Error::other("it is there, and is no regular file"));
-            }
-            Ok(_) => fs::canonicalize(path)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
-            Err(error) => return Err(error),
-        };
-        let name = path
-            .file_name()
-            .ok_or_else(|| io::Error::other("it is no file's name"))?;
-        let mut hidden = std::ffi::OsString::from(".");
+        let path = resolved(path)?;
+        let name = path.file_name().unwrap_or_default();
+        let mut hidden = OsString::from(".");
         hidden.push(name);
         hidden.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(hidden);
@@ -41,11 +33,15 @@ impl Replacement {
             }
             created => created?,
         };
-        Ok(Self {
+        let begun = Self {
             path,
             partial,
             file: BufWriter::new(file),
-        })
+        };
+        if let Ok(there) = fs::metadata(&begun.path) {
+            begun.file.get_ref().set_permissions(there.permissions())?;
+        }
+        Ok(begun)
     }
 
     /// Where the file will be.
@@ -53,11 +49,36 @@ impl Replacement {
         &self.path
     }
 
-    /// Puts the file in its place.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
+    /// Brings all that was written to the disk, which may be full. After that only [`commit`](Self::commit) is left.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.file.flush()?;
-        self.file.get_ref().sync_all()?;
+        self.file.get_ref().sync_all()
+    }
+
+    /// Puts the file in its place, as it was synced.
+    pub(crate) fn commit(self) -> io::Result<()> {
         fs::rename(&self.partial, &self.path)
+    }
+}
+
+/// The one path of the file that `path` stands for, whether or not it is there. A link stays, what it points at is replaced.
+pub(crate) fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            Err(io::Error::other("it is there, and is no regular file"))
+        }
+        Ok(_) => fs::canonicalize(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let name = path
+                .file_name()
+                .ok_or_else(|| io::Error::other("it is no file's name"))?;
+            let directory = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            Ok(fs::canonicalize(directory)?.join(name))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -120,7 +141,7 @@ pub(crate) mod tests {
         fs::write(&path, "old").unwrap();
         let mut file = Replacement::create(&path).unwrap();
         file.write_all(b"new").unwrap();
-        file.flush().unwrap();
+        file.sync().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         file.commit().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
@@ -151,6 +172,34 @@ pub(crate) mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn a_file_that_is_there_keeps_its_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let scratch = Scratch::new("permissions");
+        let path = scratch.path("report.html");
+        fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o664] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Replacement::create(&path).unwrap().commit().unwrap();
+            let found = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn a_file_has_one_path_by_whatever_name() {
+        let scratch = Scratch::new("resolved");
+        fs::create_dir(scratch.path("csv")).unwrap();
+        fs::write(scratch.path("there"), "").unwrap();
+        for name in ["there", "new"] {
+            let one = resolved(&scratch.path(name)).unwrap();
+            let other = resolved(&scratch.path(&format!("csv/../{name}"))).unwrap();
+            assert_eq!(one, other);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_link_stays_a_link() {
         let scratch = Scratch::new("link");
         let (link, target) = (scratch.path("latest.html"), scratch.path("report.html"));
@@ -158,6 +207,7 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         let mut file = Replacement::create(&link).unwrap();
         file.write_all(b"new").unwrap();
+        file.sync().unwrap();
         file.commit().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&target).unwrap(), "new");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::intake::Part;
 use crate::parts::{
     BehindPart, Compliance, FindingsPart, GonePart, Named, NodeKey, NodesPart, SilentPart,
     WaitingPart,
@@ -18,6 +19,16 @@ pub struct Report {
     pub summary: Summary,
     pub(crate) data: Data,
 }
+
+/// The queries, in the report's order.
+pub(crate) const QUERIES: [&str; 6] = [
+    NodesPart::QUERY,
+    FindingsPart::QUERY,
+    WaitingPart::QUERY,
+    BehindPart::QUERY,
+    SilentPart::QUERY,
+    GonePart::QUERY,
+];
 
 /// What the queries gave; `None` for one that did not succeed.
 #[derive(Debug, Default)]
@@ -370,7 +381,6 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::intake::Part;
     use crate::intake::tests::taken;
     use crate::summary::{QuerySummary, Status};
 

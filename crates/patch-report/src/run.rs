@@ -351,7 +351,7 @@ impl Work<'_> {
         let Some(directory) = &self.args.csv else {
             return Ok(None);
         };
-        let path = directory.join(format!("{query}.csv"));
+        let path = CsvFile::path_of(directory, query);
         CsvFile::create(&path)
             .map(Some)
             .map_err(|error| format!("write {}: {error}", path.display()))

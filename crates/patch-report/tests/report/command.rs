@@ -100,13 +100,63 @@ fn a_wrong_command_line_is_usage() {
         &["--fail-under", "101"][..],
         &["--timeout", "0"],
         &["--unknown"],
-        &["--json", "report.html"],
     ] {
         let ran = scratch.run(&fake, more);
         assert_eq!(ran.status, Some(2), "{ran:?}");
     }
     assert!(fake.calls().is_empty());
     assert!(scratch.names().is_empty());
+}
+
+#[test]
+fn two_files_in_one_place_are_usage() {
+    let scratch = Scratch::new("same");
+    std::fs::create_dir(scratch.path("csv")).unwrap();
+    let fake = Fake::new(World::good());
+    for more in [
+        &["--json", "report.html"][..],
+        &["--json", "./report.html"],
+        &["--json", "csv/../report.html"],
+        &["--csv", "csv", "--json", "csv/QueryNodes.csv"],
+    ] {
+        let ran = scratch.run(&fake, more);
+        assert_eq!(ran.status, Some(2), "{more:?}: {ran:?}");
+        assert!(last_line(&ran).contains("is named twice"), "{ran:?}");
+        assert_eq!(scratch.names(), ["csv"], "{more:?}");
+    }
+    assert!(fake.calls().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_gets_full_leaves_everything_as_it_was() {
+    let scratch = Scratch::new("full");
+    let fake = Fake::new(World::good());
+    std::fs::write(scratch.path("report.html"), "old").unwrap();
+    // Files may have 512 bytes, and to write more is an error and no signal: the page does not fit, its first bytes do.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} \"$@\"",
+        env!("CARGO_BIN_EXE_patch-report")
+    );
+    let command = scratch.command(&fake, &["--csv", "csv", "--json", "report.json"]);
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell
+        .args(["-c", &limited, "sh"])
+        .args(command.get_args())
+        .current_dir(scratch.path(""))
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("report.html: File too large"), "{told}");
+    assert_eq!(scratch.read("report.html"), "old");
+    assert_eq!(scratch.names(), ["csv", "report.html"]);
+    assert_eq!(std::fs::read_dir(scratch.path("csv")).unwrap().count(), 0);
 }
 
 #[test]
