@@ -390,34 +390,20 @@ status,lastscan,stale,patchgroup,baselineid,overallseverity,missingcount,failedc
 installedrejectedcount,lastseen,tags\n";
 
     pub(crate) fn summary() -> Summary {
+        let query = QuerySummary {
+            name: "QueryNodes",
+            status: Status::Succeeded,
+            reason: None,
+            rows: Some(3),
+            scanned_bytes: Some(1),
+            seconds: Some(1.2),
+        };
         Summary {
-            version: 1,
-            tool: "0.1.0",
-            made: "2026-01-15T12:00:00Z".to_owned(),
             workgroup: "patch-workgroup".to_owned(),
             database: "db".to_owned(),
             region: "us-east-1".to_owned(),
-            account: None,
             stale_after_days: Some(30),
-            queries: vec![QuerySummary {
-                name: "QueryNodes",
-                status: Status::Succeeded,
-                reason: None,
-                rows: Some(3),
-                scanned_bytes: Some(1),
-                seconds: Some(1.2),
-            }],
-            incomplete: false,
-            nodes: None,
-            compliant: None,
-            non_compliant: None,
-            not_scanned: None,
-            rate: None,
-            stale: None,
-            pending_reboot: None,
-            agents_behind: None,
-            newest_scan: None,
-            oldest_scan: None,
+            ..Summary::new("2026-01-15T12:00:00Z".to_owned(), vec![query])
         }
     }
 

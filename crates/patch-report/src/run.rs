@@ -23,7 +23,7 @@ use crate::outputs::Outputs;
 use crate::parts::{BehindPart, FindingsPart, GonePart, NodesPart, SilentPart, WaitingPart};
 use crate::progress::{Progress, QueryProgress};
 use crate::queries::{self, Ended, Running, SavedQuery, Statistics};
-use crate::report::{Parts, Report, time_text};
+use crate::report::{Parts, QUERIES, Report, time_text};
 use crate::results;
 use crate::summary::{QuerySummary, Status, Summary};
 
@@ -95,6 +95,15 @@ struct Asked<P> {
     csv: Option<CsvFile>,
 }
 
+impl<P> Asked<P> {
+    /// Adds to what all queries tell, and gives what only this one does.
+    fn told(self, queries: &mut Vec<QuerySummary>, csv: &mut Vec<CsvFile>) -> Option<P> {
+        queries.push(self.summary);
+        csv.extend(self.csv);
+        self.part
+    }
+}
+
 struct Work<'a> {
     args: &'a Args,
     clients: Clients,
@@ -127,60 +136,32 @@ impl Work<'_> {
             Box::pin(self.ask::<SilentPart>(saved)),
             Box::pin(self.ask::<GonePart>(saved)),
         );
-        let csv = [
-            nodes.csv,
-            findings.csv,
-            waiting.csv,
-            behind.csv,
-            silent.csv,
-            gone.csv,
-        ];
-        let queries = vec![
-            nodes.summary,
-            findings.summary,
-            waiting.summary,
-            behind.summary,
-            silent.summary,
-            gone.summary,
-        ];
         let days = self
             .choose(saved, NodesPart::QUERY)
             .ok()
             .and_then(|query| queries::stale_after_days(&query.sql));
+        let (mut queries, mut csv) = (Vec::new(), Vec::new());
+        let parts = Parts {
+            nodes: nodes.told(&mut queries, &mut csv),
+            findings: findings.told(&mut queries, &mut csv),
+            waiting: waiting.told(&mut queries, &mut csv),
+            behind: behind.told(&mut queries, &mut csv),
+            silent: silent.told(&mut queries, &mut csv),
+            gone: gone.told(&mut queries, &mut csv),
+        };
+        let made = time_text(DateTime::from(SystemTime::now()).secs()).unwrap_or_default();
+        let summary = Summary {
+            workgroup: workgroup.clone(),
+            database,
+            region: region.to_owned(),
+            account,
+            stale_after_days: days,
+            ..Summary::new(made, queries)
+        };
         Ok(Gathered {
-            summary: Summary {
-                version: 1,
-                tool: env!("CARGO_PKG_VERSION"),
-                made: time_text(DateTime::from(SystemTime::now()).secs()).unwrap_or_default(),
-                workgroup: workgroup.clone(),
-                database,
-                region: region.to_owned(),
-                account,
-                stale_after_days: days,
-                incomplete: queries
-                    .iter()
-                    .any(|query| query.status != Status::Succeeded),
-                queries,
-                nodes: None,
-                compliant: None,
-                non_compliant: None,
-                not_scanned: None,
-                rate: None,
-                stale: None,
-                pending_reboot: None,
-                agents_behind: None,
-                newest_scan: None,
-                oldest_scan: None,
-            },
-            parts: Parts {
-                nodes: nodes.part,
-                findings: findings.part,
-                waiting: waiting.part,
-                behind: behind.part,
-                silent: silent.part,
-                gone: gone.part,
-            },
-            csv: csv.into_iter().flatten().collect(),
+            summary,
+            parts,
+            csv,
         })
     }
 
@@ -190,15 +171,7 @@ impl Work<'_> {
 
     /// The database that the report is of: that of the first query that is there.
     fn database(&self, saved: &[NamedQuery], region: &str) -> Result<String, Failure> {
-        let names = [
-            NodesPart::QUERY,
-            FindingsPart::QUERY,
-            WaitingPart::QUERY,
-            BehindPart::QUERY,
-            SilentPart::QUERY,
-            GonePart::QUERY,
-        ];
-        let mut found = names
+        let mut found = QUERIES
             .iter()
             .filter_map(|name| self.choose(saved, name).ok());
         if let Some(query) = found.next() {
@@ -207,7 +180,7 @@ impl Work<'_> {
         // Several of one name are a matter of the queries, each of which says so.
         if saved
             .iter()
-            .any(|query| names.contains(&query.name.as_str()))
+            .any(|query| QUERIES.contains(&query.name.as_str()))
         {
             return Ok(self.args.database.clone().unwrap_or_default());
         }

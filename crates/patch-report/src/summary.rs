@@ -96,6 +96,36 @@ pub struct Summary {
     pub oldest_scan: Option<String>,
 }
 
+impl Summary {
+    /// Of a report made then by these queries; nothing else is known yet.
+    pub(crate) fn new(made: String, queries: Vec<QuerySummary>) -> Self {
+        Self {
+            version: 1,
+            tool: env!("CARGO_PKG_VERSION"),
+            made,
+            workgroup: String::new(),
+            database: String::new(),
+            region: String::new(),
+            account: None,
+            stale_after_days: None,
+            incomplete: queries
+                .iter()
+                .any(|query| query.status != Status::Succeeded),
+            queries,
+            nodes: None,
+            compliant: None,
+            non_compliant: None,
+            not_scanned: None,
+            rate: None,
+            stale: None,
+            pending_reboot: None,
+            agents_behind: None,
+            newest_scan: None,
+            oldest_scan: None,
+        }
+    }
+}
+
 /// Percent with one digit, rounded half up; `None` of nothing.
 pub(crate) fn rate(compliant: u64, nodes: u64) -> Option<f64> {
     let tenths = (compliant * 2000 + nodes).checked_div(nodes * 2)?;
