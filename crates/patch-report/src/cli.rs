@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -64,15 +65,31 @@ pub struct Args {
     pub timeout: Duration,
 }
 
-/// A number from 0 to 100.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Percent(f64);
+/// A number from 0 to 100, as exactly as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Percent {
+    text: String,
+    /// The number times ten to the power of [`DIGITS`].
+    units: u64,
+}
+
+/// Digits behind the point that count.
+const DIGITS: usize = 9;
+const HUNDRED: u64 = 100_000_000_000;
 
 impl Percent {
-    /// The number.
-    #[must_use]
-    pub fn get(self) -> f64 {
-        self.0
+    /// Whether `part` of `all` is less, without any rounding. Of nothing it is, unless this is 0.
+    pub(crate) fn is_more_than(&self, part: u64, all: u64) -> bool {
+        if all == 0 {
+            return self.units > 0;
+        }
+        u128::from(part) * u128::from(HUNDRED) < u128::from(self.units) * u128::from(all)
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -80,9 +97,17 @@ impl FromStr for Percent {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse() {
-            Ok(number) if (0.0..=100.0).contains(&number) => Ok(Self(number)),
-            _ => Err("not a number from 0 to 100".to_owned()),
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+        let units = (is_number(whole) && is_number(fraction) && fraction.len() <= DIGITS)
+            .then(|| format!("{whole}{fraction:0<DIGITS$}").parse().ok())
+            .flatten();
+        match units {
+            Some(units) if units <= HUNDRED => Ok(Self {
+                text: text.to_owned(),
+                units,
+            }),
+            _ => Err("not a number from 0 to 100, such as 95 or 99.5".to_owned()),
         }
     }
 }
@@ -130,6 +155,10 @@ mod tests {
             ("--fail-under=-1", "", false),
             ("--fail-under", "NaN", false),
             ("--fail-under", "90%", false),
+            ("--fail-under", "99,5", false),
+            ("--fail-under", "1e1", false),
+            ("--fail-under", "99.", false),
+            ("--fail-under", "99.9999999991", false),
             ("--timeout", "1", true),
             ("--timeout", "0", false),
             ("--timeout", "1.5", false),
@@ -144,6 +173,28 @@ mod tests {
                     assert_eq!(error.kind(), ErrorKind::ValueValidation);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_percentage_is_compared_as_it_is_written() {
+        for (percent, part, all, expected) in [
+            ("0", 0, 7, false),
+            ("100", 7, 7, false),
+            ("100", 1_999_999, 2_000_000, true),
+            ("99.95", 1999, 2000, false),
+            ("99.950000001", 1999, 2000, true),
+            ("33.33", 1, 3, false),
+            ("33.34", 1, 3, true),
+            // As binary fractions these are a little more than what is written.
+            ("0.28", 28, 10_000, false),
+            ("0.07", 7, 10_000, false),
+            ("0", 0, 0, false),
+            ("0.000000001", 0, 0, true),
+        ] {
+            let bound: Percent = percent.parse().unwrap();
+            let found = bound.is_more_than(part, all);
+            assert_eq!(found, expected, "{part} of {all} and {percent}");
         }
     }
 

@@ -25,14 +25,12 @@ impl Outcome {
     /// a node has none that complies.
     #[must_use]
     pub fn is_below(&self) -> bool {
-        let (Some(percent), Some(nodes), Some(compliant)) =
-            (self.fail_under, self.summary.nodes, self.summary.compliant)
+        let (Some(bound), Some(nodes), Some(compliant)) =
+            (&self.fail_under, self.summary.nodes, self.summary.compliant)
         else {
             return false;
         };
-        #[expect(clippy::cast_precision_loss, reason = "numbers of nodes")]
-        let is_below = compliant as f64 * 100.0 < percent.get() * nodes as f64;
-        is_below || (nodes == 0 && percent.get() > 0.0)
+        bound.is_more_than(compliant, nodes)
     }
 
     /// The command's exit status.
@@ -74,8 +72,8 @@ impl fmt::Display for Outcome {
             let names: Vec<_> = failed.map(|query| query.name).collect();
             write!(f, "; incomplete, without {}", names.join(", "))?;
         }
-        if let Some(percent) = self.fail_under.filter(|_| self.is_below()) {
-            write!(f, "; the compliance rate is below {} %", percent.get())?;
+        if let Some(bound) = self.fail_under.as_ref().filter(|_| self.is_below()) {
+            write!(f, "; the compliance rate is below {bound} %")?;
         }
         Ok(())
     }

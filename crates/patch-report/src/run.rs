@@ -78,7 +78,7 @@ pub async fn run(
     Ok(Outcome {
         out: args.out.clone(),
         summary: report.summary,
-        fail_under: args.fail_under,
+        fail_under: args.fail_under.clone(),
     })
 }
 
