@@ -65,7 +65,7 @@ pub(crate) trait Part: Default {
 /// The values of a row in the columns of a [`Part`].
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    record: &'a Record,
+    record: Record<'a>,
     positions: &'a [usize],
 }
 
@@ -78,36 +78,29 @@ impl<'a> Row<'a> {
 }
 
 /// The values of one record, one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Record {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    bytes: &'a [u8],
+    /// Where each value ends.
+    ends: &'a [usize],
 }
 
-impl Record {
-    /// Forgets all values.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
+impl<'a> Record<'a> {
+    pub(crate) fn new(bytes: &'a [u8], ends: &'a [usize]) -> Self {
+        Self { bytes, ends }
     }
 
-    /// Adds a value.
-    pub(crate) fn push(&mut self, value: &str) {
-        self.bytes.extend_from_slice(value.as_bytes());
-        self.ends.push(self.bytes.len());
-    }
-
-    fn len(&self) -> usize {
+    fn len(self) -> usize {
         self.ends.len()
     }
 
-    fn text(&self, at: usize) -> Cow<'_, str> {
+    fn text(self, at: usize) -> Cow<'a, str> {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         String::from_utf8_lossy(&self.bytes[start..self.ends[at]])
     }
 
-    fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> + Clone {
-        (0..self.len()).map(|at| self.text(at))
+    fn texts(self) -> impl Iterator<Item = Cow<'a, str>> + Clone {
+        (0..self.len()).map(move |at| self.text(at))
     }
 }
 
@@ -140,7 +133,7 @@ impl<P: Part> Intake<P> {
     }
 
     /// Takes the next record.
-    pub(crate) fn record(&mut self, record: &Record) -> Result<(), IntakeError> {
+    pub(crate) fn record(&mut self, record: Record<'_>) -> Result<(), IntakeError> {
         if self.columns == 0 {
             return self.header(record);
         }
@@ -166,7 +159,7 @@ impl<P: Part> Intake<P> {
         Ok(())
     }
 
-    fn header(&mut self, record: &Record) -> Result<(), IntakeError> {
+    fn header(&mut self, record: Record<'_>) -> Result<(), IntakeError> {
         let position = |&name: &&'static str| {
             record
                 .texts()
@@ -200,9 +193,11 @@ impl<P: Part> Intake<P> {
 #[derive(Debug)]
 pub(crate) struct Records {
     reader: Reader,
-    record: Record,
-    bytes: usize,
-    ends: usize,
+    /// Room for one record, of which so much is written.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    written: usize,
+    ended: usize,
     found: u64,
 }
 
@@ -210,12 +205,10 @@ impl Records {
     pub(crate) fn new() -> Self {
         Self {
             reader: Reader::new(),
-            record: Record {
-                bytes: vec![0; 4096],
-                ends: vec![0; 64],
-            },
-            bytes: 0,
-            ends: 0,
+            bytes: vec![0; 4096],
+            ends: vec![0; 64],
+            written: 0,
+            ended: 0,
             found: 0,
         }
     }
@@ -237,9 +230,9 @@ impl Records {
     pub(crate) fn end<P: Part>(&mut self, intake: &mut Intake<P>) -> Result<(), IntakeError> {
         loop {
             let found = self.found;
-            let room = (self.record.bytes.len(), self.record.ends.len());
+            let room = (self.bytes.len(), self.ends.len());
             self.step(&[], intake)?;
-            if found == self.found && room == (self.record.bytes.len(), self.record.ends.len()) {
+            if found == self.found && room == (self.bytes.len(), self.ends.len()) {
                 return Ok(());
             }
         }
@@ -250,12 +243,12 @@ impl Records {
         piece: &[u8],
         intake: &mut Intake<P>,
     ) -> Result<usize, IntakeError> {
-        let Record { bytes, ends } = &mut self.record;
+        let Self { bytes, ends, .. } = self;
         let (result, read, written, ended) =
             self.reader
-                .read_record(piece, &mut bytes[self.bytes..], &mut ends[self.ends..]);
-        self.bytes += written;
-        self.ends += ended;
+                .read_record(piece, &mut bytes[self.written..], &mut ends[self.ended..]);
+        self.written += written;
+        self.ended += ended;
         match result {
             ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
             ReadRecordResult::OutputFull if bytes.len() >= MAX_RECORD_BYTES => {
@@ -265,17 +258,10 @@ impl Records {
             ReadRecordResult::OutputFull => bytes.resize(bytes.len() * 2, 0),
             ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
             ReadRecordResult::Record => {
-                let mut whole = std::mem::take(&mut self.record);
-                let room = (whole.bytes.len(), whole.ends.len());
-                whole.bytes.truncate(self.bytes);
-                whole.ends.truncate(self.ends);
-                let taken = intake.record(&whole);
-                whole.bytes.resize(room.0, 0);
-                whole.ends.resize(room.1, 0);
-                self.record = whole;
-                (self.bytes, self.ends) = (0, 0);
+                let record = Record::new(&bytes[..self.written], &ends[..self.ended]);
+                (self.written, self.ended) = (0, 0);
                 self.found += 1;
-                taken?;
+                intake.record(record)?;
             }
         }
         Ok(read)

@@ -111,17 +111,19 @@ pub(crate) async fn from_athena<P: Part>(
         .query_execution_id(id)
         .into_paginator()
         .send();
-    let mut record = Record::default();
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| ReadError::Page(error.into()))?;
         // The first row has the names of the columns.
         let rows = page.result_set.and_then(|set| set.rows).unwrap_or_default();
         for row in rows {
-            record.clear();
+            bytes.clear();
+            ends.clear();
             for value in row.data.into_iter().flatten() {
-                record.push(value.var_char_value.as_deref().unwrap_or_default());
+                bytes.extend(value.var_char_value.unwrap_or_default().into_bytes());
+                ends.push(bytes.len());
             }
-            intake.record(&record)?;
+            intake.record(Record::new(&bytes, &ends))?;
         }
         progress.state(&format!("{} rows", intake.rows()));
     }
