@@ -99,9 +99,15 @@ impl CsvFile {
     }
 }
 
-/// The value as a spreadsheet may have it.
+/// The value as a spreadsheet may have it. What stands in front may be trimmed by it, and the wide forms are the same to one of
+/// an East Asian locale.
 fn safe(value: Cow<'_, str>, may_be_number: bool) -> Cow<'_, str> {
-    let is_risky = value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    const SIGNS: [char; 8] = [
+        '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+    ];
+    let is_trimmed = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    let is_risky = value.starts_with(char::is_control)
+        || value.trim_start_matches(is_trimmed).starts_with(SIGNS);
     if !is_risky || (may_be_number && is_integer(&value)) {
         return value;
     }
@@ -167,6 +173,12 @@ mod tests {
             ("\r=1", "\"'\r=1\""),
             ("\n=1", "\"'\n=1\""),
             ("=\"a\"", "\"'=\"\"a\"\"\""),
+            (" =1", "' =1"),
+            ("\0=1", "'\0=1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("\u{a0}\u{ff20}a", "'\u{a0}\u{ff20}a"),
+            (" a", " a"),
             ("a=1", "a=1"),
             ("'=1", "'=1"),
             ("", ""),
