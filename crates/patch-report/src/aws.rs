@@ -1,5 +1,7 @@
 //! The SDK's configuration by the conventions of all of AWS's tools, and the clients made from it.
 
+use std::time::Duration;
+
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -10,6 +12,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
 
 /// Attempts at one call, which with the SDK's waits take half a minute at most. Athena lets a workgroup start only so many
@@ -19,6 +22,10 @@ const MAX_ATTEMPTS: u32 = 6;
 
 /// The SDK's own number of attempts: what a configuration has that names none.
 const SDK_ATTEMPTS: u32 = 3;
+
+/// How long one attempt at a call may take until its answer begins, or, where it is no object of S3, ends. Without it a
+/// connection that broke without a word is waited for without end.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Loads the configuration: the environment, the profile's files, IAM Identity Center, and the roles of containers and
 /// machines. Credentials are not yet asked for.
@@ -76,15 +83,20 @@ impl Clients {
             Some(given) => given,
         };
         let retries = RetryConfig::standard().with_max_attempts(attempts);
-        let athena = aws_sdk_athena::config::Builder::from(config).retry_config(retries.clone());
-        let glue = aws_sdk_glue::config::Builder::from(config).retry_config(retries.clone());
-        let s3 = aws_sdk_s3::config::Builder::from(config)
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let config = &config
+            .to_builder()
             .retry_config(retries)
+            .timeout_config(timeouts)
+            .build();
+        let s3 = aws_sdk_s3::config::Builder::from(config)
             // An endpoint of one's own, such as 127.0.0.1, rarely has a DNS name for each bucket.
             .force_path_style(has_own_endpoint(config));
         Self {
-            athena: aws_sdk_athena::Client::from_conf(athena.build()),
-            glue: aws_sdk_glue::Client::from_conf(glue.build()),
+            athena: aws_sdk_athena::Client::new(config),
+            glue: aws_sdk_glue::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
         }
     }
