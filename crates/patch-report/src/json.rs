@@ -89,6 +89,11 @@ impl Data {
     }
 }
 
+/// A number; none if it is not known.
+fn known(number: i64) -> Option<i64> {
+    Some(number).filter(|&number| number >= 0)
+}
+
 struct Nodes<'a> {
     data: &'a Data,
     columns: &'a NodeColumns,
@@ -133,7 +138,6 @@ impl Serialize for Nodes<'_> {
             findings,
         } = self;
         let mut rows = serializer.serialize_seq(Some(nodes.id.len()))?;
-        let count = |count: i64| Some(count).filter(|&count| count >= 0);
         let time = |seconds: i64| time_text(seconds).filter(|_| seconds != 0);
         let flag =
             |column: &Option<Vec<u8>>, at: usize| column.as_ref().map(|flags| flags[at] == 1);
@@ -155,10 +159,10 @@ impl Serialize for Nodes<'_> {
                 patch_group: data.text(nodes.patch_group[at]),
                 baseline: data.text(nodes.baseline[at]),
                 severity: data.text(nodes.severity[at]),
-                missing: count(nodes.missing[at]),
-                failed: count(nodes.failed[at]),
-                pending_reboot: count(nodes.pending_reboot[at]),
-                rejected: count(nodes.rejected[at]),
+                missing: known(nodes.missing[at]),
+                failed: known(nodes.failed[at]),
+                pending_reboot: known(nodes.pending_reboot[at]),
+                rejected: known(nodes.rejected[at]),
                 behind: flag(&nodes.behind, at),
                 waiting: flag(&nodes.waiting, at),
                 last_seen: time(nodes.last_seen[at]),
@@ -287,18 +291,18 @@ fn others<'a>(
 #[serde(rename_all = "camelCase")]
 struct Silent<'a> {
     account: Option<&'a str>,
-    nodes: i64,
+    nodes: Option<i64>,
     last_seen: Option<&'a str>,
-    days: i64,
+    days: Option<i64>,
 }
 
 fn silent(data: &Data) -> Option<Vec<Silent<'_>>> {
     let columns = data.silent_accounts.as_ref()?;
     let one = |at: usize| Silent {
         account: data.text(columns.account[at]),
-        nodes: columns.nodes[at],
+        nodes: known(columns.nodes[at]),
         last_seen: data.text(columns.last_seen[at]),
-        days: columns.days[at],
+        days: known(columns.days[at]),
     };
     Some((0..columns.account.len()).map(one).collect())
 }
@@ -324,7 +328,7 @@ fn gone(data: &Data) -> Option<Vec<Gone<'_>>> {
         name: data.text(columns.name[at]),
         state: data.text(columns.state[at]),
         last_seen: data.text(columns.last_seen[at]),
-        days: Some(columns.days[at]).filter(|&days| days >= 0),
+        days: known(columns.days[at]),
     };
     Some((0..columns.id.len()).map(one).collect())
 }
