@@ -43,11 +43,19 @@ pub(crate) struct Statistics {
     pub(crate) seconds: Option<f64>,
 }
 
+/// The saved queries of a workgroup.
+#[derive(Debug, Default)]
+pub(crate) struct SavedQueries {
+    pub(crate) all: Vec<NamedQuery>,
+    /// Why Athena did not give some of them, in its words; one that has just been deleted is such a one too.
+    pub(crate) withheld: Vec<String>,
+}
+
 /// All saved queries of a workgroup.
 pub(crate) async fn saved_queries(
     athena: &Client,
     workgroup: &str,
-) -> Result<Vec<NamedQuery>, AwsError> {
+) -> Result<SavedQueries, AwsError> {
     let mut pages = athena
         .list_named_queries()
         .work_group(workgroup)
@@ -57,14 +65,24 @@ pub(crate) async fn saved_queries(
     while let Some(page) = pages.next().await {
         ids.extend(page?.named_query_ids.into_iter().flatten());
     }
-    let mut queries = Vec::new();
+    let mut queries = SavedQueries::default();
     for some in ids.chunks(MAX_BATCH) {
         let answer = athena
             .batch_get_named_query()
             .set_named_query_ids(Some(some.to_vec()))
             .send()
             .await?;
-        queries.extend(answer.named_queries.into_iter().flatten());
+        queries
+            .all
+            .extend(answer.named_queries.into_iter().flatten());
+        let withheld = answer.unprocessed_named_query_ids.into_iter().flatten();
+        queries.withheld.extend(withheld.map(|query| {
+            format!(
+                "{}: {}",
+                query.error_code.unwrap_or_default(),
+                query.error_message.unwrap_or_default()
+            )
+        }));
     }
     Ok(queries)
 }
@@ -77,18 +95,28 @@ pub(crate) async fn saved_queries(
 ///
 /// The reason why there is no one query of that name.
 pub(crate) fn choose(
-    all: &[NamedQuery],
+    saved: &SavedQueries,
     name: &str,
     database: Option<&str>,
 ) -> Result<SavedQuery, String> {
-    let mut named: Vec<&NamedQuery> = all.iter().filter(|query| query.name == name).collect();
+    let mut named: Vec<&NamedQuery> = saved
+        .all
+        .iter()
+        .filter(|query| query.name == name)
+        .collect();
     if let Some(database) = database
         && named.iter().any(|query| query.database == database)
     {
         named.retain(|query| query.database == database);
     }
     let Some(first) = named.first() else {
-        return Err("the workgroup has no saved query of this name".to_owned());
+        return Err(match &saved.withheld[..] {
+            [] => "the workgroup has no saved query of this name".to_owned(),
+            [first, ..] => format!(
+                "it is none of the saved queries that Athena gave, and it did not give {}: {first}",
+                saved.withheld.len()
+            ),
+        });
     };
     let is_other = |query: &&&NamedQuery| {
         (&query.query_string, &query.database) != (&first.query_string, &first.database)
@@ -253,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_query_is_chosen_by_its_name_and_then_by_its_database() {
-        let all = [
+        let all = vec![
             saved("Other", "a", "SELECT 0"),
             saved("One", "a", "SELECT 1"),
             saved("Copied", "a", "SELECT 2"),
@@ -261,6 +289,10 @@ mod tests {
             saved("Twice", "a", "SELECT 3"),
             saved("Twice", "b", "SELECT 3"),
         ];
+        let all = SavedQueries {
+            all,
+            withheld: Vec::new(),
+        };
         for (name, database, expected) in [
             ("One", None, Some(("SELECT 1", "a"))),
             ("One", Some("b"), Some(("SELECT 1", "b"))),

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_athena::types::NamedQuery;
 use aws_smithy_types::DateTime;
 use futures_util::future::join_all;
 use lambda_sdk::chain;
@@ -22,7 +21,7 @@ use crate::outcome::Outcome;
 use crate::outputs::Outputs;
 use crate::parts::{BehindPart, FindingsPart, GonePart, NodesPart, SilentPart, WaitingPart};
 use crate::progress::{Progress, QueryProgress};
-use crate::queries::{self, Ended, Running, SavedQuery, Statistics};
+use crate::queries::{self, Ended, Running, SavedQueries, SavedQuery, Statistics};
 use crate::report::{Parts, QUERIES, Report, time_text};
 use crate::results;
 use crate::summary::{QuerySummary, Status, Summary};
@@ -165,22 +164,24 @@ impl Work<'_> {
         })
     }
 
-    fn choose(&self, saved: &[NamedQuery], name: &str) -> Result<SavedQuery, String> {
+    fn choose(&self, saved: &SavedQueries, name: &str) -> Result<SavedQuery, String> {
         queries::choose(saved, name, self.args.database.as_deref())
     }
 
     /// The database that the report is of: that of the first query that is there.
-    fn database(&self, saved: &[NamedQuery], region: &str) -> Result<String, Failure> {
+    fn database(&self, saved: &SavedQueries, region: &str) -> Result<String, Failure> {
         let mut found = QUERIES
             .iter()
             .filter_map(|name| self.choose(saved, name).ok());
         if let Some(query) = found.next() {
             return Ok(query.database);
         }
-        // Several of one name are a matter of the queries, each of which says so.
-        if saved
-            .iter()
-            .any(|query| QUERIES.contains(&query.name.as_str()))
+        // Several of one name, or one that Athena withholds, are a matter of the queries, each of which says so.
+        if !saved.withheld.is_empty()
+            || saved
+                .all
+                .iter()
+                .any(|query| QUERIES.contains(&query.name.as_str()))
         {
             return Ok(self.args.database.clone().unwrap_or_default());
         }
@@ -227,7 +228,7 @@ impl Work<'_> {
     }
 
     /// Runs one query to its end, whatever that is.
-    async fn ask<P: Part>(&self, saved: &[NamedQuery]) -> Asked<P> {
+    async fn ask<P: Part>(&self, saved: &SavedQueries) -> Asked<P> {
         let progress = self.progress.query(P::QUERY);
         let mut summary = QuerySummary {
             name: P::QUERY,

@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) breaks: bool,
     /// A copy of these queries with another text is saved too.
     pub(crate) twice: Vec<&'static str>,
+    /// Athena lists this query and does not give it.
+    pub(crate) withheld: Option<&'static str>,
 }
 
 impl World {
@@ -103,6 +105,7 @@ impl World {
             piece: 64,
             breaks: false,
             twice: Vec::new(),
+            withheld: None,
         }
     }
 
@@ -221,8 +224,28 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             .and_then(|(_, signed)| signed.split('/').next())
             .unwrap_or_default()
             .to_owned();
+        if path.starts_with("/federation/credentials") {
+            let role = json!({ "roleCredentials": {
+                "accessKeyId": "AKIDSSO", "secretAccessKey": "secret", "sessionToken": "secret",
+                "expiration": 32_472_144_000_000_i64,
+            } });
+            let role = role.to_string();
+            write!(
+                writer,
+                "HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{role}",
+                role.len()
+            )?;
+            continue;
+        }
         let Some(target) = headers.get("x-amz-target") else {
-            get_object(&mut writer, state, &method, &path, headers.get("range"))?;
+            get_object(
+                &mut writer,
+                state,
+                &method,
+                &path,
+                &key,
+                headers.get("range"),
+            )?;
             continue;
         };
         let operation = target.split('.').nth(1).unwrap().to_owned();
@@ -295,8 +318,20 @@ impl State {
                     seen.push(id.clone());
                     json!({ "Name": id, "Database": "db", "QueryString": sql, "NamedQueryId": id })
                 };
-                let queries = body["NamedQueryIds"].as_array().unwrap().iter().map(query);
-                (200, json!({ "NamedQueries": queries.collect::<Vec<_>>() }))
+                let (withheld, given): (Vec<_>, Vec<_>) = body["NamedQueryIds"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .partition(|id| world.withheld == id.as_str());
+                let queries: Vec<_> = given.into_iter().map(query).collect();
+                let unprocessed: Vec<_> = withheld
+                    .into_iter()
+                    .map(|id| json!({ "NamedQueryId": id, "ErrorCode": "INTERNAL_FAILURE", "ErrorMessage": "try later" }))
+                    .collect();
+                (
+                    200,
+                    json!({ "NamedQueries": queries, "UnprocessedNamedQueryIds": unprocessed }),
+                )
             }
             "GetTables" => match &world.tables {
                 Some(tables) => {
@@ -382,6 +417,7 @@ fn get_object(
     state: &Mutex<State>,
     method: &str,
     path: &str,
+    key: &str,
     range: Option<&String>,
 ) -> io::Result<()> {
     // A proxy gets the whole address.
@@ -393,7 +429,7 @@ fn get_object(
             operation: method.to_owned(),
             subject: path.to_owned(),
             range: range.cloned(),
-            key: String::new(),
+            key: key.to_owned(),
             token: String::new(),
         });
         let name = path

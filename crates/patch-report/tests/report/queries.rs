@@ -179,6 +179,23 @@ fn a_query_that_is_not_saved_or_saved_twice_is_named() {
 }
 
 #[test]
+fn a_query_that_athena_does_not_give_is_not_called_unsaved() {
+    let scratch = Scratch::new("withheld");
+    let mut world = World::good();
+    world.withheld = Some("QueryNodes");
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &["--json", "report.json"]);
+    assert_eq!(ran.status, Some(3), "{ran:?}");
+    let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
+    let (missing, reason) = status(&json, "QueryNodes");
+    assert_eq!(missing, "MISSING");
+    assert!(
+        reason.ends_with("it did not give 1: INTERNAL_FAILURE: try later"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_result_of_another_query_is_refused_with_the_columns_that_it_lacks() {
     let scratch = Scratch::new("columns");
     let other = "\"accountid\",\"resourceid\"\n".to_owned();
