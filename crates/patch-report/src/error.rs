@@ -14,8 +14,9 @@ pub enum Failure {
     NoRegion,
     /// There are no credentials, or their source does not give them.
     #[error(
-        "no usable AWS credentials{}: {reason}; log in (aws sso login), or choose a profile with --profile or AWS_PROFILE",
-        of_profile(.profile.as_deref())
+        "no usable AWS credentials{}: {reason}; log in ({}), or choose a profile with --profile or AWS_PROFILE",
+        of_profile(.profile.as_deref()),
+        login(.profile.as_deref())
     )]
     NoCredentials {
         /// The profile that was asked for.
@@ -24,14 +25,16 @@ pub enum Failure {
         reason: String,
     },
     /// The workgroup's saved queries could not be listed.
-    #[error("list the saved queries of workgroup {workgroup:?} in {region}: {source}{}", advice(.source))]
+    #[error("list the saved queries of workgroup {workgroup:?} in {region}: {source}{}", advice(.source, .profile.as_deref()))]
     Workgroup {
+        /// The profile that was asked for.
+        profile: Option<String>,
         /// The workgroup's name.
         workgroup: String,
         /// Its Region.
         region: String,
         /// The cause as AWS or the connection told it.
-        source: AwsError,
+        source: Box<AwsError>,
     },
     /// None of the queries is there.
     #[error(
@@ -114,10 +117,20 @@ fn of_profile(profile: Option<&str>) -> String {
     profile.map_or_else(String::new, |profile| format!(" of profile {profile:?}"))
 }
 
+/// The command that logs in. Without a profile that is named it is that of `AWS_PROFILE` for both.
+fn login(profile: Option<&str>) -> String {
+    profile.map_or_else(
+        || "aws sso login".to_owned(),
+        |profile| format!("aws sso login --profile {profile}"),
+    )
+}
+
 /// What to do about a refusal, for the end of its line.
-fn advice(error: &AwsError) -> &'static str {
-    match error.code() {
-        Some(code) if code.starts_with("ExpiredToken") => "; log in again (aws sso login)",
+fn advice(error: &AwsError, profile: Option<&str>) -> String {
+    let advice = match error.code() {
+        Some(code) if code.starts_with("ExpiredToken") => {
+            return format!("; log in again ({})", login(profile));
+        }
         Some(
             "UnrecognizedClientException"
             | "InvalidSignatureException"
@@ -134,5 +147,6 @@ fn advice(error: &AwsError) -> &'static str {
         None => {
             "; check the network, --region, and the endpoint if AWS_ENDPOINT_URL or the profile sets one"
         }
-    }
+    };
+    advice.to_owned()
 }

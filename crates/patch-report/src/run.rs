@@ -119,9 +119,10 @@ impl Work<'_> {
         let saved = queries::saved_queries(&self.clients.athena, workgroup)
             .await
             .map_err(|source| Failure::Workgroup {
+                profile: self.args.profile.clone(),
                 workgroup: workgroup.clone(),
                 region: region.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         let database = self.database(&saved, region)?;
         self.look_into_catalog(&database, region).await?;

@@ -237,6 +237,45 @@ fn a_profile_its_region_and_its_endpoint_are_taken_from_the_files() {
 }
 
 #[test]
+fn identity_center_gives_the_credentials_until_its_session_ends() {
+    let login = "aws sso login --profile central";
+    for (name, expires, status) in [
+        ("logged-in", "2999-01-01T00:00:00Z", Some(0)),
+        ("logged-out", "2020-01-01T00:00:00Z", Some(4)),
+    ] {
+        let scratch = Scratch::new(name);
+        let fake = Fake::new(World::good());
+        let config = "[profile central]\nregion = eu-west-1\nsso_session = s\nsso_account_id = 111122223333\n\
+                      sso_role_name = Reader\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://s.example.com/start\n";
+        std::fs::write(scratch.path("config"), config).unwrap();
+        // The AWS CLI names the file by the SHA-1 of the session's name.
+        let cache = scratch.path(".aws/sso/cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        let token = json!({ "accessToken": "token", "expiresAt": expires, "startUrl": "https://s.example.com/start" });
+        std::fs::write(
+            cache.join("a0f1490a20d0211c997b44bc357e1972deab8ae3.json"),
+            token.to_string(),
+        )
+        .unwrap();
+        let mut command = scratch.command(&fake, &["--profile", "central"]);
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env("AWS_CONFIG_FILE", scratch.path("config"));
+        let ran = Ran::wait(command.spawn().unwrap());
+        assert_eq!(ran.status, status, "{name}: {ran:?}");
+        if status == Some(0) {
+            let call = fake.calls().pop().unwrap();
+            assert_eq!(call.key, "AKIDSSO");
+        } else {
+            assert!(last_line(&ran).contains(login), "{ran:?}");
+            assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+            assert!(fake.calls().is_empty());
+        }
+        assert!(!ran.stderr.contains("secret"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_profile_that_is_named_comes_before_the_environments_credentials() {
     let scratch = Scratch::new("before");
     let fake = Fake::new(World::good());
