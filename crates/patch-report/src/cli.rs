@@ -17,8 +17,9 @@ Exit status:
   130  interrupted; no file was changed, and the queries were stopped
 
 Credentials, Region and endpoints come from where every AWS tool takes them: environment, profile, IAM Identity Center, the
-machine's role; HTTPS_PROXY and NO_PROXY count. The caller needs what running the saved queries needs, and athena:ListNamedQueries, BatchGetNamedQuery,
-StartQueryExecution, GetQueryExecution and StopQueryExecution on the workgroup, and s3:GetObject on its results.";
+machine's role; HTTPS_PROXY and NO_PROXY count. The caller needs what running the saved queries needs, and
+athena:ListNamedQueries, BatchGetNamedQuery, StartQueryExecution, GetQueryExecution and StopQueryExecution on the workgroup,
+and s3:GetObject on its results, or athena:GetQueryResults where Athena manages them.";
 
 /// Writes the patch compliance of an organization into one self-contained HTML file.
 ///
