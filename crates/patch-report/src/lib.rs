@@ -17,6 +17,7 @@ mod catalog;
 mod cli;
 mod csv;
 mod error;
+mod first_paint;
 mod intake;
 mod json;
 mod outcome;
