@@ -1,12 +1,13 @@
 //! The SDK's configuration by the conventions of all of AWS's tools, and the clients made from it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
@@ -38,21 +39,71 @@ pub async fn load_config(profile: Option<&str>, region: Option<&str>) -> SdkConf
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    let Some(profile) = profile else {
-        return loader.load().await;
+    let (config, credentials) = match profile {
+        None => {
+            let config = loader.load().await;
+            let credentials = config.credentials_provider();
+            (config, credentials)
+        }
+        Some(profile) => {
+            let config = loader.profile_name(profile).load().await;
+            let settings = ProviderConfig::without_region()
+                .with_region(config.region().cloned())
+                .with_http_client(http);
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .configure(&settings)
+                .profile_name(profile)
+                .build();
+            (config, Some(SharedCredentialsProvider::new(credentials)))
+        }
     };
-    let config = loader.profile_name(profile).load().await;
-    let settings = ProviderConfig::without_region()
-        .with_region(config.region().cloned())
-        .with_http_client(http);
-    let credentials = ProfileFileCredentialsProvider::builder()
-        .configure(&settings)
-        .profile_name(profile)
-        .build();
-    config
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+    let credentials = credentials.map(|source| SharedCredentialsProvider::new(Kept::new(source)));
+    let mut config = config.into_builder();
+    config.set_credentials_provider(credentials);
+    config.build()
+}
+
+/// Credentials that are asked for once and kept until shortly before they expire. They are looked at before any call is made,
+/// and a `credential_process` must not ask its user a second time for the calls.
+#[derive(Debug)]
+struct Kept {
+    source: SharedCredentialsProvider,
+    kept: tokio::sync::Mutex<Option<Credentials>>,
+}
+
+impl Kept {
+    /// Longer than the SDK's own time before the end at which it asks for new ones.
+    const BEFORE_END: Duration = Duration::from_mins(1);
+
+    fn new(source: SharedCredentialsProvider) -> Self {
+        Self {
+            source,
+            kept: tokio::sync::Mutex::default(),
+        }
+    }
+
+    async fn get(&self) -> provider::Result {
+        let mut kept = self.kept.lock().await;
+        let lasts = |credentials: &&Credentials| {
+            credentials
+                .expiry()
+                .is_none_or(|end| end > SystemTime::now() + Self::BEFORE_END)
+        };
+        if let Some(credentials) = kept.as_ref().filter(lasts) {
+            return Ok(credentials.clone());
+        }
+        let fresh = self.source.provide_credentials().await?;
+        Ok(kept.insert(fresh).clone())
+    }
+}
+
+impl ProvideCredentials for Kept {
+    fn provide_credentials<'a>(&'a self) -> provider::future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        provider::future::ProvideCredentials::new(self.get())
+    }
 }
 
 /// Connections by rustls with ring, with the platform's root certificates, and through the proxy that `HTTPS_PROXY`,

@@ -211,7 +211,7 @@ fn without_a_region_nothing_is_asked() {
 #[test]
 fn a_profile_its_region_and_its_endpoint_are_taken_from_the_files() {
     let keys = "aws_access_key_id = AKIDPROFILE\naws_secret_access_key = x";
-    let process = r#"credential_process = echo '{"Version":1,"AccessKeyId":"AKIDPROCESS","SecretAccessKey":"x"}'"#;
+    let process = r#"credential_process = sh -c 'echo >>asked; echo "{\"Version\":1,\"AccessKeyId\":\"AKIDPROCESS\",\"SecretAccessKey\":\"x\"}"'"#;
     for (name, credentials) in [("keys", keys), ("process", process)] {
         let scratch = Scratch::new(name);
         let fake = Fake::new(World::good());
@@ -233,6 +233,10 @@ fn a_profile_its_region_and_its_endpoint_are_taken_from_the_files() {
         assert_eq!(ran.status, Some(0), "{name}: {ran:?}");
         let json: Value = serde_json::from_str(&scratch.read("report.json")).unwrap();
         assert_eq!(json["summary"]["region"], "eu-west-1");
+        if name == "process" {
+            // It may ask its user for a touch or a password.
+            assert_eq!(scratch.read("asked"), "\n", "it ran once");
+        }
     }
 }
 
