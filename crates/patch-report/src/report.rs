@@ -329,11 +329,11 @@ fn findings(
             (
                 place[finding.node as usize],
                 index[finding.patch as usize],
-                strings.take(theirs, finding.state),
+                finding.state,
             )
         })
         .collect();
-    rows.sort_unstable();
+    rows.sort_unstable_by_key(|&(node, patch, state)| (node, patch, theirs.get(state)));
     columns.count = vec![0; places.nodes + columns.others.id.len()];
     let mut before = None;
     for (node, patch, state) in rows {
@@ -342,7 +342,7 @@ fn findings(
             .map_or(0, |(_, patch)| patch);
         columns.count[node] += 1;
         columns.patch.push(patch - base);
-        columns.state.push(state);
+        columns.state.push(strings.take(theirs, state));
         before = Some((node, patch));
     }
     (patches, columns)
@@ -547,6 +547,33 @@ installedrejectedcount,lastseen,tags\n";
             },
         });
         assert_eq!(readable(&report), expected);
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter() {
+        fn made(reversed: bool) -> Value {
+            let in_order = |rows: &str| {
+                let (head, rows) = rows.split_once('\n').unwrap();
+                let mut rows: Vec<_> = rows.lines().collect();
+                if reversed {
+                    rows.reverse();
+                }
+                format!("{head}\n{}\n", rows.join("\n"))
+            };
+            let nodes = format!(
+                "{NODES}2,r,i-1,,,,,,,,,NOT_SCANNED,,false,,,,,,,,,\n1,r,i-2,,,,,,,,,COMPLIANT,,false,,,,,,,,,\n"
+            );
+            let findings = "accountid,region,resourceid,patchstate,id,title,classification,patchseverity,severity,cveids\n\
+                1,r,i-2,Missing,b,B,,,,\n1,r,i-2,Failed,b,B,,,,\n1,r,i-2,Failed,a,A,,,,\n\
+                0,r,i-9,Failed,b,B,,,,\n0,r,i-8,Failed,c,C,,,,\n2,r,i-1,Rejected,a,A,,,,\n";
+            let parts = Parts {
+                nodes: Some(part(&in_order(&nodes))),
+                findings: Some(part(&in_order(findings))),
+                ..Parts::default()
+            };
+            serde_json::to_value(Report::new(summary(), parts).data).unwrap()
+        }
+        assert_eq!(made(false), made(true));
     }
 
     #[test]
