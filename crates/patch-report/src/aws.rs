@@ -179,3 +179,16 @@ pub async fn interrupted() {
     }
     let _ = tokio::signal::ctrl_c().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_of_amazon_have_names_of_their_own() {
+        let config = SdkConfig::builder();
+        assert!(!has_own_endpoint(&config.build()));
+        let config = SdkConfig::builder().endpoint_url("http://127.0.0.1:4566");
+        assert!(has_own_endpoint(&config.build()));
+    }
+}

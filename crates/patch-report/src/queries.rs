@@ -320,6 +320,7 @@ mod tests {
             ),
             ("interval '7'  day", Some(7)),
             ("interval '7' hour", None),
+            ("interval '7' second", None),
             ("interval 'x' day", None),
             ("interval '7", None),
             ("SELECT 1", None),

@@ -25,6 +25,9 @@ pub(crate) const QUERIES: [&str; 6] = [
     "QueryNodesGone",
 ];
 
+/// How many saved queries Athena lists and gives at a time.
+const MOST: usize = 50;
+
 /// How a query goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Course {
@@ -52,6 +55,8 @@ pub(crate) struct World {
     /// The object of a result comes in pieces of so many bytes, and breaks off after each if so.
     pub(crate) piece: usize,
     pub(crate) breaks: bool,
+    /// So many other queries are saved too.
+    pub(crate) others: usize,
     /// A copy of these queries with another text is saved too.
     pub(crate) twice: Vec<&'static str>,
     /// Athena lists this query and does not give it.
@@ -104,6 +109,7 @@ impl World {
             silences: BTreeMap::new(),
             piece: 64,
             breaks: false,
+            others: 0,
             twice: Vec::new(),
             withheld: None,
         }
@@ -124,6 +130,56 @@ impl World {
         self.refusals.insert(operation, (times, code, message));
         self
     }
+
+    /// A page of the ids of all queries.
+    fn listed(&self, body: &Value) -> (u16, Value) {
+        let others = (0..self.others).map(|number| format!("Other{number}"));
+        let ours = self.courses.keys().chain(&self.twice);
+        let ids: Vec<_> = others.chain(ours.map(ToString::to_string)).collect();
+        let start: usize = body["NextToken"]
+            .as_str()
+            .map_or(0, |token| token.parse().unwrap());
+        let token = (ids.len() > start + MOST).then(|| (start + MOST).to_string());
+        let page: Vec<_> = ids.iter().skip(start).take(MOST).collect();
+        (200, json!({ "NamedQueryIds": page, "NextToken": token }))
+    }
+
+    /// The queries with these ids.
+    fn given(&self, body: &Value) -> (u16, Value) {
+        if body["NamedQueryIds"]
+            .as_array()
+            .is_none_or(|ids| ids.len() > MOST)
+        {
+            return (
+                400,
+                json!({ "__type": "InvalidRequestException", "message": "too many" }),
+            );
+        }
+        let mut seen = Vec::new();
+        let query = |id: &Value| {
+            let sql = format!(
+                "{} {}",
+                id.as_str().unwrap(),
+                seen.iter().filter(|&it| it == id).count()
+            );
+            seen.push(id.clone());
+            json!({ "Name": id, "Database": "db", "QueryString": sql, "NamedQueryId": id })
+        };
+        let (withheld, given): (Vec<_>, Vec<_>) = body["NamedQueryIds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .partition(|id| self.withheld == id.as_str());
+        let queries: Vec<_> = given.into_iter().map(query).collect();
+        let unprocessed: Vec<_> = withheld
+                    .into_iter()
+                    .map(|id| json!({ "NamedQueryId": id, "ErrorCode": "INTERNAL_FAILURE", "ErrorMessage": "try later" }))
+                    .collect();
+        (
+            200,
+            json!({ "NamedQueries": queries, "UnprocessedNamedQueryIds": unprocessed }),
+        )
+    }
 }
 
 /// A request: an operation of Athena or Glue, or a method of S3, and what it was about.
@@ -132,6 +188,8 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     pub(crate) subject: String,
     pub(crate) range: Option<String>,
+    /// Of which version of the object.
+    pub(crate) if_match: Option<String>,
     /// The caller's access key.
     pub(crate) key: String,
     /// What makes a start unlike any other.
@@ -238,14 +296,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             continue;
         }
         let Some(target) = headers.get("x-amz-target") else {
-            get_object(
-                &mut writer,
-                state,
-                &method,
-                &path,
-                &key,
-                headers.get("range"),
-            )?;
+            get_object(&mut writer, state, &method, &path, &key, &headers)?;
             continue;
         };
         let operation = target.split('.').nth(1).unwrap().to_owned();
@@ -289,6 +340,7 @@ impl State {
             operation: operation.to_owned(),
             subject: subject.to_owned(),
             range: None,
+            if_match: None,
             key: key.to_owned(),
             token: body["ClientRequestToken"]
                 .as_str()
@@ -303,36 +355,8 @@ impl State {
         }
         let world = &self.world;
         match operation {
-            "ListNamedQueries" => {
-                let ids = world.courses.keys().chain(&world.twice);
-                (200, json!({ "NamedQueryIds": ids.collect::<Vec<_>>() }))
-            }
-            "BatchGetNamedQuery" => {
-                let mut seen = Vec::new();
-                let query = |id: &Value| {
-                    let sql = format!(
-                        "{} {}",
-                        id.as_str().unwrap(),
-                        seen.iter().filter(|&it| it == id).count()
-                    );
-                    seen.push(id.clone());
-                    json!({ "Name": id, "Database": "db", "QueryString": sql, "NamedQueryId": id })
-                };
-                let (withheld, given): (Vec<_>, Vec<_>) = body["NamedQueryIds"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .partition(|id| world.withheld == id.as_str());
-                let queries: Vec<_> = given.into_iter().map(query).collect();
-                let unprocessed: Vec<_> = withheld
-                    .into_iter()
-                    .map(|id| json!({ "NamedQueryId": id, "ErrorCode": "INTERNAL_FAILURE", "ErrorMessage": "try later" }))
-                    .collect();
-                (
-                    200,
-                    json!({ "NamedQueries": queries, "UnprocessedNamedQueryIds": unprocessed }),
-                )
-            }
+            "ListNamedQueries" => world.listed(body),
+            "BatchGetNamedQuery" => world.given(body),
             "GetTables" => match &world.tables {
                 Some(tables) => {
                     let tables: Vec<_> =
@@ -418,8 +442,9 @@ fn get_object(
     method: &str,
     path: &str,
     key: &str,
-    range: Option<&String>,
+    headers: &HashMap<String, String>,
 ) -> io::Result<()> {
+    let range = headers.get("range");
     // A proxy gets the whole address.
     let path = path.trim_start_matches("http://aws.example.com");
     let path = path.split('?').next().unwrap_or_default();
@@ -429,6 +454,7 @@ fn get_object(
             operation: method.to_owned(),
             subject: path.to_owned(),
             range: range.cloned(),
+            if_match: headers.get("if-match").cloned(),
             key: key.to_owned(),
             token: String::new(),
         });

@@ -116,6 +116,34 @@ fn a_query_that_takes_too_long_is_stopped() {
 }
 
 #[test]
+fn a_start_that_athena_refuses_is_not_made_again() {
+    let scratch = Scratch::new("disabled");
+    let (code, message) = ("InvalidRequestException", "WorkGroup is disabled.");
+    let fake = Fake::new(World::good().refusing("StartQueryExecution", 6, code, message));
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("QueryNodes: start it: InvalidRequestException: WorkGroup is disabled."),
+        "{ran:?}"
+    );
+    assert_eq!(fake.subjects("StartQueryExecution").len(), QUERIES.len());
+    assert!(fake.subjects("StopQueryExecution").is_empty());
+}
+
+#[test]
+fn the_queries_are_found_among_many() {
+    let scratch = Scratch::new("many");
+    let mut world = World::good();
+    world.others = 60;
+    let fake = Fake::new(world);
+    let ran = scratch.run(&fake, &[]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(fake.subjects("ListNamedQueries").len(), 2);
+    assert_eq!(fake.subjects("BatchGetNamedQuery").len(), 2);
+}
+
+#[test]
 fn a_query_that_can_no_longer_be_looked_at_is_stopped() {
     let scratch = Scratch::new("looked-at");
     let world = World::good().refusing("GetQueryExecution", 6, "AccessDeniedException", "not you");
@@ -219,6 +247,8 @@ fn a_result_that_may_not_be_read_is_named() {
     let line = "QueryNodesGone: FAILED: read its result from s3://results/QueryNodesGone.csv: AccessDenied: Access Denied";
     assert!(ran.stderr.contains(line), "{ran:?}");
     assert!(ran.stderr.contains("s3:GetObject"), "{ran:?}");
+    // The query has ended.
+    assert!(fake.subjects("StopQueryExecution").is_empty());
 }
 
 #[test]
@@ -254,12 +284,14 @@ fn a_result_that_breaks_off_is_resumed_where_it_broke() {
     let fake = Fake::new(world);
     let ran = scratch.run(&fake, &[]);
     assert_eq!(ran.status, Some(0), "{ran:?}");
-    let ranges: Vec<_> = fake
+    let resumed: Vec<_> = fake
         .calls()
         .into_iter()
-        .filter_map(|call| call.range)
+        .filter(|call| call.range.is_some())
+        .map(|call| (call.range, call.if_match))
         .collect();
-    assert!(ranges.contains(&"bytes=300-".to_owned()), "{ranges:?}");
+    let first = (Some("bytes=300-".to_owned()), Some("\"one\"".to_owned()));
+    assert!(resumed.contains(&first), "{resumed:?}");
     assert!(
         ran.stdout.contains("3 nodes, 1 compliant (33.3 %)"),
         "{ran:?}"
