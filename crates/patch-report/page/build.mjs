@@ -12,13 +12,16 @@
  */
 
 import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = new URL(".", import.meta.url);
+/** As a path, in which a space is a space. */
+const folder = fileURLToPath(here);
 const out = new URL("dist/", here);
 
 const result = await build({
-  absWorkingDir: here.pathname,
+  absWorkingDir: folder,
   entryPoints: { report: "src/main.tsx" },
   bundle: true,
   charset: "ascii",
@@ -33,7 +36,7 @@ const result = await build({
   write: false,
 });
 const styles = await build({
-  absWorkingDir: here.pathname,
+  absWorkingDir: folder,
   entryPoints: ["src/report.css"],
   minify: true,
   outdir: "dist",
@@ -73,9 +76,9 @@ async function licences(inputs) {
   const packages = new Set(inputs.map((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1]).filter(Boolean));
   const texts = [];
   for (const name of [...packages].sort()) {
-    const folder = new URL(`node_modules/${name}/`, here);
-    const { version, license } = JSON.parse(await readFile(new URL("package.json", folder), "utf8"));
-    const text = (await readFile(new URL("LICENSE", folder), "utf8")).trim();
+    const files = new URL(`node_modules/${name}/`, here);
+    const { version, license } = JSON.parse(await readFile(new URL("package.json", files), "utf8"));
+    const text = (await readFile(new URL("LICENSE", files), "utf8")).trim();
     if (text.includes("*/")) throw new Error(`the licence of ${name} would end the comment`);
     texts.push(`${name} ${version} (${license})\n\n${text}`);
   }
