@@ -1,11 +1,10 @@
 /** The key figures. Each is a switch that shows its nodes only. */
 
 import type { JSX } from "preact";
-import { rateOf } from "./figures";
 import { emptyFilter, type Filter, isEmpty, toggled, withFlag } from "./filter";
 import { Bar, CountsInWords } from "./parts";
 import type { View } from "./view";
-import { count, nodesOf, percent } from "./words";
+import { count, nodesOf, rateInWords } from "./words";
 
 interface Tile {
   id: string;
@@ -25,7 +24,6 @@ export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Ele
     notScanned: summary.notScanned ?? 0,
   };
   const known = shown !== null || summary.nodes !== null;
-  const rate = figures ? rateOf(figures) : summary.rate;
   const status = (word: string): { pressed: boolean; next: Filter } => ({
     pressed: filter.values.status.includes(word), next: toggled(filter, "status", word),
   });
@@ -66,9 +64,9 @@ export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Ele
             onClick={() => show({ filter: compliant.next }, true)}
           >
             <span class="kpi-label">Compliance rate</span>
-            <span class="kpi-value">{percent(rate)}</span>
+            <span class="kpi-value">{known ? rateInWords(counts.compliant, counts.nodes) : "unknown"}</span>
             <span class="kpi-note">
-              {known ? `${count(counts.compliant)} of ${nodesOf(counts.nodes)} are compliant` : "unknown"}
+              {known ? `${count(counts.compliant)} of ${nodesOf(counts.nodes)} are compliant` : "compliant nodes in percent of all"}
             </span>
             <Bar counts={counts} />
             {known && <CountsInWords counts={counts} />}

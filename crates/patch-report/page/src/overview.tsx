@@ -8,7 +8,7 @@ import { type Counts, type Group, type Heat, rateOf } from "./figures";
 import { type Facet, type Filter, toggled, withValues } from "./filter";
 import { Bar, CountsInWords, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, goTo, type Show, type Shown, type View } from "./view";
-import { count, nodesOf, percent, unbroken } from "./words";
+import { count, nodesOf, rateInWords, unbroken } from "./words";
 
 /** Steps of the rate, and the class of each. The last is for nothing less than all. */
 const LIMITS = [50, 75, 90, 95, 100];
@@ -20,8 +20,9 @@ const LONGEST = 16;
 const FEW_GROUPS = 6;
 
 function heatClass(counts: Counts): string {
+  const rate = rateOf(counts);
+  if (rate === null) return "";
   // A rate that is only rounded to 100 % is not all of them.
-  const rate = rateOf(counts) ?? 0;
   return heat(counts.compliant < counts.nodes ? Math.min(rate, 99.9) : rate);
 }
 
@@ -123,7 +124,7 @@ function* heatRows(table: Heat): Iterable<Cell[]> {
 function Rate({ counts }: { counts: Counts }): JSX.Element {
   return (
     <>
-      <span class="rate">{percent(rateOf(counts))}</span>{" "}
+      <span class="rate">{rateInWords(counts.compliant, counts.nodes)}</span>{" "}
       <span class="of">{count(counts.compliant)} of {count(counts.nodes)}</span>
     </>
   );
@@ -162,7 +163,7 @@ export function Groups(props: {
                   </button>
                 )
                 : <span class="group-name">{group.value}</span>}
-              <span class="group-rate"><strong>{percent(rateOf(group))}</strong> of {nodesOf(group.nodes)}</span>
+              <span class="group-rate"><strong>{rateInWords(group.compliant, group.nodes)}</strong> of {nodesOf(group.nodes)}</span>
             </div>
             <Bar counts={group} />
             <CountsInWords counts={group} />

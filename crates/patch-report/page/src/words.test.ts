@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, bytes, count, iso, percent, secondsOf, time } from "./words";
+import { age, bytes, count, iso, rateInWords, secondsOf, time } from "./words";
 
 test("times are UTC", () => {
   assert.equal(iso(1_768_478_400), "2026-01-15T12:00:00Z");
@@ -20,7 +20,12 @@ test("ages are in whole units", () => {
 test("numbers read as in the rest of the product", () => {
   assert.equal(count(20_000), "20,000");
   assert.equal(count(null), "unknown");
-  assert.equal(percent(100), "100.0\u00a0%");
-  assert.equal(percent(null), "–");
   assert.equal(bytes(9_000_000), "9.0 MB");
+});
+
+test("a rate reads as all or none only if it is", () => {
+  for (const [compliant, nodes, expected] of [
+    [18, 54, "33.3 %"], [20_000, 20_000, "100.0 %"], [19_999, 20_000, "over 99.9 %"], [1999, 2000, "over 99.9 %"],
+    [1998, 2000, "99.9 %"], [0, 20_000, "0.0 %"], [1, 20_000, "under 0.1 %"], [1, 2000, "0.1 %"], [0, 0, "–"],
+  ] as const) assert.equal(rateInWords(compliant, nodes), expected.replaceAll(" ", "\u00a0"), `${compliant} of ${nodes}`);
 });

@@ -1,5 +1,7 @@
 /** Numbers and times as words. Times are UTC, as everywhere else in the product. */
 
+import { rateOf } from "./figures";
+
 const number = new Intl.NumberFormat("en-US");
 const one = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
@@ -11,8 +13,13 @@ export function nodesOf(value: number): string {
   return `${count(value)} ${value === 1 ? "node" : "nodes"}`;
 }
 
-export function percent(value: number | null): string {
-  return value === null ? "–" : `${one.format(value)}\u00a0%`;
+/** Compliant nodes of all, in percent. What is only rounded to all or to none does not read so. */
+export function rateInWords(compliant: number, nodes: number): string {
+  const rate = rateOf({ compliant, nodes });
+  if (rate === null) return "–";
+  if (rate === 100 && compliant < nodes) return "over\u00a099.9\u00a0%";
+  if (rate === 0 && compliant > 0) return "under\u00a00.1\u00a0%";
+  return `${one.format(rate)}\u00a0%`;
 }
 
 /** As Systems Manager writes a time; empty of 0, which is none. */
