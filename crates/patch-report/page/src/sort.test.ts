@@ -23,6 +23,16 @@ for (const [column, descending, expected] of [
   });
 }
 
+test("numbers of any size sort, and no node is lost", () => {
+  const large = fleet([
+    { id: "i-a", missing: 9e15 }, { id: "i-b", missing: 99_999_999_999 }, { id: "i-c", missing: -1 }, { id: "i-d", missing: 9e15 },
+    { id: "i-e", missing: 1 },
+  ]);
+  const nodes = shownOf(maskOf(large, emptyFilter()));
+  assert.deepEqual([...sorted(large, nodes, { column: "missing", descending: true })], [0, 3, 1, 4, 2]);
+  assert.deepEqual([...sorted(large, nodes, { column: "missing", descending: false })], [4, 1, 0, 3, 2]);
+});
+
 test("without a column the order is the data's", () => assert.equal(ids(sorted(some, all, null)), "dcba"));
 
 test("sorts what is shown and no more", () => {

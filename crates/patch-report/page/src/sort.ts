@@ -29,7 +29,7 @@ function ranked(fleet: Fleet, column: Column): Float64Array {
   }
   if (!isText(column)) {
     const isTime = column === "lastScan" || column === "lastSeen";
-    return isTime ? nodes.number[column].map((time) => time || -1) : nodes.number[column];
+    return ranksOfNumbers(isTime ? nodes.number[column].map((time) => time || -1) : nodes.number[column]);
   }
   const values = nodes.text[column];
   if (column === "severity") {
@@ -40,6 +40,16 @@ function ranked(fleet: Fleet, column: Column): Float64Array {
   distinct.sort((a, b) => compare(a.key, b.key));
   const place = new Map(distinct.map(({ index, key }, i) => [index, key === "" ? -1 : i]));
   return Float64Array.from(values, (value) => place.get(value)!);
+}
+
+/**
+ * Numbers as their places among each other. Machines report numbers of any size, and one that is large times the number
+ * of nodes is no longer exact.
+ */
+function ranksOfNumbers(values: Float64Array): Float64Array {
+  const distinct = Float64Array.from(new Set(values)).sort();
+  const place = new Map(Array.from(distinct, (value, i) => [value, value < 0 ? -1 : i]));
+  return values.map((value) => place.get(value)!);
 }
 
 /** Letters of either case are the same, and a number in a text sorts as a number (`3.10` after `3.9`). */
