@@ -5,7 +5,8 @@ import { csv, field } from "./csv";
 test("a text that a spreadsheet would calculate gets an apostrophe", () => {
   for (const [text, expected] of [
     ["=1+1", "'=1+1"], ["+1", "'+1"], ["-1", "'-1"], ["@SUM(A1)", "'@SUM(A1)"], ["\t=1", "'\t=1"],
-    ["\r=1", '"\'\r=1"'], ['=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'],
+    ["\r=1", '"\'\r=1"'], ["\n=1", '"\'\n=1"'],
+    ["\uff1d1+1", "'\uff1d1+1"], ["\uff0b1", "'\uff0b1"], ["\uff0d1", "'\uff0d1"], ["\uff20SUM(A1)", "'\uff20SUM(A1)"], ['=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'],
   ] as const) assert.equal(field(text), expected);
 });
 

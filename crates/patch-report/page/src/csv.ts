@@ -5,11 +5,14 @@ export type Cell = string | number | null;
 /** Lets Excel read it as UTF-8. */
 const BOM = "\uFEFF";
 
-/** One field. A text that a spreadsheet would calculate gets an apostrophe in front, which it then does not show. */
+/**
+ * One field. A text that a spreadsheet would calculate gets an apostrophe in front, which it then does not show. Some
+ * take the full-width forms of the signs for the signs.
+ */
 export function field(cell: Cell): string {
   if (cell === null) return "";
   if (typeof cell === "number") return String(cell);
-  const text = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  const text = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(cell) ? `'${cell}` : cell;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
