@@ -78,6 +78,9 @@ export function severityRank(severity: string): number {
   return rank < 0 ? SEVERITIES.length - 1 : rank;
 }
 
+/** What stands for "no value" where nodes are counted by their values; as in the saved queries. */
+export const NONE = "(none)";
+
 /** Columns whose values are strings, by their index into `strings`. */
 export const STRING_COLUMNS = [
   "account", "region", "id", "name", "computer", "ip", "state", "platform", "os", "agent", "patchGroup", "baseline",
@@ -142,7 +145,7 @@ export function fleetOf(raw: RawData): Fleet {
   const { silentAccounts: silent, gone } = raw;
   return {
     strings,
-    nodes: raw.nodes && nodesOf(raw.nodes),
+    nodes: raw.nodes && nodesOf(raw.nodes, strings.indexOf(NONE)),
     findings: raw.nodes && raw.patches && raw.findings && findingsOf(raw, raw.patches, raw.findings),
     silent: silent && silent.account.map((account, i) => ({
       account: text(account), nodes: silent.nodes[i] ?? 0, lastSeen: text(silent.lastSeen[i] ?? 0),
@@ -156,10 +159,11 @@ export function fleetOf(raw: RawData): Fleet {
   };
 }
 
-function nodesOf(raw: RawNodes): Nodes {
+/** `none` is where the strings have that text: a machine that calls something so is counted with those that don't. */
+function nodesOf(raw: RawNodes, none: number): Nodes {
   const count = raw.id.length;
   const text = {} as Nodes["text"];
-  for (const column of STRING_COLUMNS) text[column] = Uint32Array.from(raw[column]);
+  for (const column of STRING_COLUMNS) text[column] = Uint32Array.from(raw[column], (index) => (index === none ? 0 : index));
   const number = {} as Nodes["number"];
   for (const column of NUMBER_COLUMNS) number[column] = Float64Array.from(raw[column] ?? new Float64Array(count));
   const tagStart = new Uint32Array(count + 1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agesOf, cvesOf, figuresOf, groupsOf, heatOf, missingOf, rateOf } from "./figures";
-import { emptyFilter, maskOf, patchesOfSeverity, shownOf } from "./filter";
+import { agesOf, cvesOf, figuresOf, groupsOf, heatOf, missingOf, rateOf, valuesOf } from "./figures";
+import { emptyFilter, maskOf, patchesOfSeverity, shownOf, withValues } from "./filter";
 import { fleet } from "./sample";
 
 test("the rate is rounded half up to one digit", () => {
@@ -36,6 +36,16 @@ test("a figure is unknown where its query failed, and not 0", () => {
 
 test("groups have the most nodes first, and a name where there is no value", () => {
   assert.deepEqual(groupsOf(four, all, "os").map(({ value, nodes }) => [value, nodes]), [["A", 2], ["(none)", 1], ["B", 1]]);
+});
+
+test("a value that reads as none is counted with none", () => {
+  const odd = fleet([{ id: "i-a", account: "", os: "(none)" }, { id: "i-b", account: "(none)" }]);
+  const nodes = shownOf(maskOf(odd, emptyFilter()));
+  assert.deepEqual(groupsOf(odd, nodes, "os").map(({ value, nodes: count }) => [value, count]), [["(none)", 2]]);
+  assert.deepEqual(heatOf(odd, nodes).rows.map(({ account, total }) => [account, total.nodes]), [["(none)", 2]]);
+  assert.deepEqual(valuesOf(odd, new Uint8Array([1, 1]), odd.nodes!.text.os), [{ value: "(none)", nodes: 2 }]);
+  const filter = withValues(emptyFilter(), "os", ["(none)"]);
+  assert.deepEqual([...maskOf(odd, filter)], [1, 1]);
 });
 
 test("accounts and Regions sum up to the whole", () => {

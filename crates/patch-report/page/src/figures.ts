@@ -1,7 +1,6 @@
 /** What is counted of the nodes that are shown. The words are those of the glossary in docs/queries.md. */
 
-import { type Fleet, type Nodes, SEVERITIES, type StringColumn } from "./data";
-import { NONE } from "./filter";
+import { type Fleet, NONE, type Nodes, SEVERITIES, type StringColumn } from "./data";
 
 /** Nodes by status. */
 export interface Counts { nodes: number; compliant: number; nonCompliant: number; notScanned: number }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptyFilter, type Filter, isEmpty, maskOf, NONE, shownOf, toggled, withFlag, withValues } from "./filter";
+import { NONE } from "./data";
+import { emptyFilter, type Filter, isEmpty, maskOf, shownOf, toggled, withFlag, withValues } from "./filter";
 import { fleet } from "./sample";
 
 const three = fleet([

@@ -5,7 +5,7 @@
  * a patch that is not in order: a node is shown if one and the same patch of it has all three.
  */
 
-import { type Fleet, STATUSES, type StringColumn, severityRank } from "./data";
+import { type Fleet, NONE, STATUSES, type StringColumn, severityRank } from "./data";
 
 /** Facets that are a column of the nodes. */
 export const COLUMN_FACETS = ["account", "region", "platform", "os", "patchGroup", "state"] as const;
@@ -26,9 +26,6 @@ export interface Filter {
   tags: readonly Tag[];
   patch: PatchName | null;
 }
-
-/** What stands for "no value" in a facet; as in the saved queries. */
-export const NONE = "(none)";
 
 export function emptyFilter(): Filter {
   return {

@@ -2,11 +2,11 @@
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Fleet, SEVERITIES, STATUSES } from "./data";
+import { type Fleet, NONE, SEVERITIES, STATUSES } from "./data";
 import { compare, valuesOf } from "./figures";
 import {
-  COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf, NONE, toggled,
-  type Tag, withFlag, withValues,
+  COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf, toggled, type Tag,
+  withFlag, withValues,
 } from "./filter";
 import type { Show, View } from "./view";
 import { count, nodesOf, word } from "./words";
