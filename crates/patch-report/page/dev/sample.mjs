@@ -1,7 +1,7 @@
 /**
  * Writes a report of a made-up fleet, as `patch-report` would: for looking at the page and for measuring it.
  *
- *   node dev/sample.mjs OUT [--nodes 60] [--findings 20] [--hostile] [--incomplete]
+ *   node dev/sample.mjs OUT [--nodes 60] [--findings 20] [--others 0] [--hostile] [--failed QUERY,…]
  *
  * The same arguments give the same fleet.
  */
@@ -15,12 +15,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     nodes: { type: "string", default: "60" }, findings: { type: "string", default: "20" },
-    hostile: { type: "boolean", default: false }, incomplete: { type: "boolean", default: false },
+    hostile: { type: "boolean", default: false }, others: { type: "string", default: "0" }, failed: { type: "string", default: "" },
   },
 });
 const NODES = Number(values.nodes);
 const FINDINGS = Number(values.findings);
-const { hostile, incomplete } = values;
+const { hostile } = values;
+const failed = new Set(values.failed.split(",").filter(Boolean));
+const incomplete = failed.size > 0;
 
 let seed = 42;
 /** A whole number below `end` (mulberry32). */
@@ -144,28 +146,38 @@ where.forEach(([account, region, id], i) => {
   if (lastScan > newest) newest = lastScan;
   if (lastScan > 0 && (oldest === 0 || lastScan < oldest)) oldest = lastScan;
 });
+/** Nodes whose patches are known and nothing else: so many, or all if there is no answer to who the nodes are. */
+const others = { account: [], region: [], id: [] };
+for (let i = 0; i < Number(values.others); i++) {
+  others.account.push(s(hostile ? attack() : pick(accounts)));
+  others.region.push(s(pick(regions)));
+  others.id.push(s(hostile ? attack() : `mi-0${String(i).padStart(16, "0")}`));
+  findings.count.push(2);
+  findings.patch.push(below(50), 1 + below(20));
+  findings.state.push(s("Missing"), s(pick(states)));
+}
+if (failed.has("QueryNodes")) for (const name of Object.keys(others)) others[name].unshift(...nodes[name]);
+if (others.id.length > 0) findings.others = others;
 const iso = (seconds) => (seconds ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : null);
 const some = Array.from({ length: Math.min(40, Math.ceil(NODES / 20)) }, (_, i) => i);
 const data = {
   strings, nodes, patches, findings,
-  silentAccounts: incomplete ? null : {
+  silentAccounts: failed.has("QuerySilentAccounts") ? null : {
     account: some.slice(0, 3).map((i) => s(hostile ? attack() : String(900000000000 + i))), nodes: some.slice(0, 3).map((i) => 4 + i),
     lastSeen: some.slice(0, 3).map((i) => s(iso(MADE - (40 + i) * DAY))), days: some.slice(0, 3).map((i) => 40 + i),
   },
-  gone: {
+  gone: failed.has("QueryNodesGone") ? null : {
     account: some.map((i) => s(hostile ? attack() : accounts[i % accounts.length])), region: some.map(() => s(pick(regions))),
     id: some.map((i) => s(hostile ? attack() : `i-0dead${String(i).padStart(12, "0")}`)), name: some.map((i) => s(hostile ? attack() : `old-web-${i}`)),
     state: some.map((i) => s(i % 3 ? "Terminated" : "ConnectionLost")), lastSeen: some.map((i) => s(iso(MADE - (5 + i) * DAY))),
     days: some.map((i) => 5 + i),
   },
 };
-if (incomplete) {
-  data.patches = null;
-  data.findings = null;
-  data.nodes.behind = null;
-}
+if (failed.has("QueryNonCompliantPatch")) data.patches = data.findings = null;
+if (failed.has("QueryAgentsBehind")) data.nodes.behind = null;
+if (failed.has("QueryPendingReboot")) data.nodes.waiting = null;
+if (failed.has("QueryNodes")) data.nodes = null;
 const names = ["QueryNodes", "QueryNonCompliantPatch", "QueryPendingReboot", "QueryAgentsBehind", "QuerySilentAccounts", "QueryNodesGone"];
-const failed = new Set(incomplete ? ["QueryNonCompliantPatch", "QueryAgentsBehind", "QuerySilentAccounts"] : []);
 const rate = Math.floor((total.compliant * 2000 + NODES) / (2 * NODES)) / 10;
 const summary = {
   version: 1, tool: "0.1.0", made: iso(MADE), workgroup: hostile ? ATTACKS[0] : "patch-workgroup", database: hostile ? ATTACKS[1] : "patch_database",
@@ -176,9 +188,12 @@ const summary = {
     rows: failed.has(name) ? null : NODES * (i + 1), scannedBytes: failed.has(name) ? null : NODES * 9000, seconds: 1.2 + i,
   })),
   incomplete, nodes: NODES, compliant: total.compliant, nonCompliant: total.nonCompliant, notScanned: total.notScanned, rate,
-  stale: total.stale, pendingReboot: total.waiting, agentsBehind: incomplete ? null : total.behind,
-  newestScan: iso(newest), oldestScan: iso(oldest),
+  stale: total.stale, pendingReboot: failed.has("QueryPendingReboot") ? null : total.waiting,
+  agentsBehind: failed.has("QueryAgentsBehind") ? null : total.behind, newestScan: iso(newest), oldestScan: iso(oldest),
 };
+if (failed.has("QueryNodes")) {
+  for (const name of ["nodes", "compliant", "nonCompliant", "notScanned", "rate", "stale", "newestScan", "oldestScan"]) summary[name] = null;
+}
 
 const dist = new URL("../dist/", import.meta.url);
 const script = readFileSync(new URL("report.js", dist), "utf8");

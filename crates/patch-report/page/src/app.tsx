@@ -8,6 +8,7 @@ import { Lost } from "./lost";
 import { NodePage } from "./node";
 import { NodeTable } from "./nodes";
 import { Groups, HeatTable } from "./overview";
+import { OtherNodes } from "./others";
 import { MissingPatches } from "./patches";
 import { goTo, missingPart, type View } from "./view";
 
@@ -42,18 +43,18 @@ export function App(props: View): JSX.Element {
 }
 
 function Overview(props: View): JSX.Element {
-  const { summary, fleet, problem, shown, show } = props;
+  const { summary, fleet, problem, shown, found, show } = props;
   return (
     <>
-      {fleet?.nodes && <Filters {...props} fleet={fleet} />}
+      {fleet && (fleet.nodes || fleet.findings) && <Filters {...props} fleet={fleet} />}
       <Kpis {...props} />
       {!fleet && problem === null && <p class="loading" role="status">Unpacking the data …</p>}
       {fleet && !shown && <p class="gap panel">{missingPart(summary, "QueryNodes")}</p>}
       <div class="panels">
+        {shown && <HeatTable {...props} shown={shown} />}
+        {fleet && <MissingPatches {...props} />}
         {shown && (
           <>
-            <HeatTable {...props} shown={shown} />
-            <MissingPatches {...props} shown={shown} />
             <Groups id="platform" title="By platform" groups={shown.platforms} facet="platform" view={props} show={show} />
             <Groups id="age" title="By age of the newest scan" groups={shown.ages} facet={null} view={props} show={show} />
             <Groups id="os" title="By OS version" groups={shown.systems} facet="os" view={props} show={show} />
@@ -61,6 +62,7 @@ function Overview(props: View): JSX.Element {
           </>
         )}
         {fleet && shown && <NodeTable {...props} fleet={fleet} shown={shown} />}
+        {fleet?.findings && found && <OtherNodes {...props} fleet={fleet} findings={fleet.findings} listed={found.others} />}
         {fleet && <Lost {...props} fleet={fleet} />}
       </div>
     </>

@@ -32,6 +32,16 @@ test("rows of one id and title are one patch", () => {
   assert.deepEqual([...fleetOf(raw).findings!.group], [0, 1, 0, 2]);
 });
 
+test("findings are there without the nodes, whose names they then have", () => {
+  const { findings, nodes } = fleetOf({ ...raw, nodes: null, findings: { ...raw.findings!, others: { account: raw.nodes!.account, region: raw.nodes!.region, id: raw.nodes!.id } } });
+  assert.equal(nodes, null);
+  assert.equal(findings!.others.first, 0);
+  assert.equal(findings!.others.count, 3);
+  assert.deepEqual([...findings!.which], [1, 3, 3, 0]);
+  // Neither is there without the other.
+  assert.equal(fleetOf({ ...raw, patches: null }).findings, null);
+});
+
 test("tags belong to their nodes", () => {
   assert.deepEqual([...fleetOf(raw).nodes!.tagStart], [0, 2, 2, 3]);
 });

@@ -57,7 +57,11 @@ export interface RawData {
   patches: {
     id: Indices; title: Indices; classification: Indices; patchSeverity: Indices; severity: Indices; cves: Indices;
   } | null;
-  findings: { count: number[]; patch: number[]; state: Indices } | null;
+  findings: {
+    count: number[]; patch: number[]; state: Indices;
+    /** Nodes that `nodes` has not, whose counts follow those of its. */
+    others?: { account: Indices; region: Indices; id: Indices };
+  } | null;
   silentAccounts: { account: Indices; nodes: number[]; lastSeen: Indices; days: number[] } | null;
   gone: {
     account: Indices; region: Indices; id: Indices; name: Indices; state: Indices; lastSeen: Indices; days: number[];
@@ -108,6 +112,17 @@ export interface Nodes {
   tagValue: Uint32Array;
 }
 
+/** What tells a node from all others. */
+export type NameColumn = "account" | "region" | "id";
+
+/** Nodes of which no more than their patches is known: `QueryNodes` has them not, or failed. */
+export interface Others {
+  count: number;
+  text: Record<NameColumn, Uint32Array>;
+  /** The place of the first of them in the findings: behind those that `QueryNodes` has. */
+  first: number;
+}
+
 /** Patches that are not in order, and where. */
 export interface Findings {
   patches: number;
@@ -117,8 +132,11 @@ export interface Findings {
   /** By patch: which id and title it has; rows that differ only in severity or the like are one patch to the reader. */
   group: Uint32Array;
   groups: number;
-  /** Findings of node `i` are `start[i] <= j < start[i + 1]`. */
+  /** Findings of the node at `i` are `start[i] <= j < start[i + 1]`: those that `QueryNodes` has, and then the others. */
   start: Uint32Array;
+  /** By node at the same places. */
+  account: Uint32Array;
+  others: Others;
   which: Uint32Array;
   /** Index into `states`. */
   state: Uint16Array;
@@ -146,7 +164,7 @@ export function fleetOf(raw: RawData): Fleet {
   return {
     strings,
     nodes: raw.nodes && nodesOf(raw.nodes, strings.indexOf(NONE)),
-    findings: raw.nodes && raw.patches && raw.findings && findingsOf(raw, raw.patches, raw.findings),
+    findings: raw.patches && raw.findings && findingsOf(raw, raw.patches, raw.findings),
     silent: silent && silent.account.map((account, i) => ({
       account: text(account), nodes: silent.nodes[i] ?? 0, lastSeen: text(silent.lastSeen[i] ?? 0),
       days: silent.days[i] ?? 0,
@@ -183,7 +201,7 @@ function nodesOf(raw: RawNodes, none: number): Nodes {
 }
 
 function findingsOf(
-  { strings }: RawData, patches: NonNullable<RawData["patches"]>, raw: NonNullable<RawData["findings"]>,
+  { strings, nodes }: RawData, patches: NonNullable<RawData["patches"]>, raw: NonNullable<RawData["findings"]>,
 ): Findings {
   const patch = {
     id: Uint32Array.from(patches.id), title: Uint32Array.from(patches.title),
@@ -218,7 +236,17 @@ function findingsOf(
     }
     return known;
   });
-  return { patches: patches.id.length, patch, rank, group, groups: groupOf.size, start, which, state, states };
+  const names = raw.others ?? { account: [], region: [], id: [] };
+  const others = {
+    count: names.id.length, first: nodes?.id.length ?? 0,
+    text: {
+      account: Uint32Array.from(names.account), region: Uint32Array.from(names.region), id: Uint32Array.from(names.id),
+    },
+  };
+  const account = Uint32Array.from([...(nodes?.account ?? []), ...names.account]);
+  return {
+    patches: patches.id.length, patch, rank, group, groups: groupOf.size, start, account, others, which, state, states,
+  };
 }
 
 /** Base64 of gzip of JSON, as it stands in the file. No request is made: what is unpacked is in memory already. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { agesOf, cvesOf, figuresOf, groupsOf, heatOf, missingOf, rateOf, valuesOf } from "./figures";
 import { emptyFilter, maskOf, patchesOfSeverity, shownOf, withValues } from "./filter";
-import { fleet } from "./sample";
+import { fleetOf } from "./data";
+import { fleet, rawOf } from "./sample";
 
 test("the rate is rounded half up to one digit", () => {
   for (const [compliant, nodes, expected] of [
@@ -21,6 +22,7 @@ const four = fleet([
   { id: "KB2", title: "T", severity: "MEDIUM" }, { id: "KB3", severity: "CRITICAL" },
 ]);
 const all = shownOf(maskOf(four, emptyFilter()));
+const no = new Uint32Array(0);
 const every = patchesOfSeverity(four, []);
 
 test("figures count nodes", () => {
@@ -62,15 +64,37 @@ test("ages end with those never scanned", () => {
 });
 
 test("missing patches are one per id and title, with the worst severity, and count a node once", () => {
-  const patches = missingOf(four, all, every);
+  const patches = missingOf(four, all, no, every);
   assert.deepEqual(patches.map(({ id, severity, nodes, accounts, cves }) => [id, severity, nodes, accounts, cves]), [
     ["KB2", "MEDIUM", 3, 2, []], ["KB1", "HIGH", 1, 1, ["CVE-1", "CVE-2", "CVE-3"]],
   ]);
 });
 
 test("missing patches follow the nodes and the severity asked for", () => {
-  assert.deepEqual(missingOf(four, all.subarray(1), every).map(({ id, nodes }) => [id, nodes]), [["KB2", 2]]);
-  assert.deepEqual(missingOf(four, all, patchesOfSeverity(four, ["LOW"])).map(({ id, severity }) => [id, severity]), [["KB1", "LOW"]]);
+  assert.deepEqual(missingOf(four, all.subarray(1), no, every).map(({ id, nodes }) => [id, nodes]), [["KB2", 2]]);
+  assert.deepEqual(missingOf(four, all, no, patchesOfSeverity(four, ["LOW"])).map(({ id, severity }) => [id, severity]), [["KB1", "LOW"]]);
+});
+
+test("missing patches count the nodes that only their patches tell of, and an account once", () => {
+  const raw = rawOf(
+    [{ account: "1", id: "i-a", findings: [[0, "Missing"]] }, { account: "2", id: "i-b", findings: [[0, "Missing"]] }],
+    [{ id: "KB1" }, { id: "KB2" }],
+    [{ account: "1", id: "i-x", findings: [[0, "Missing"], [1, "Failed"]] }, { account: "3", id: "i-y", findings: [[1, "Missing"]] }],
+  );
+  const some = fleetOf(raw);
+  const counts = (fleet: typeof some, nodes: Uint32Array, others: Uint32Array): unknown =>
+    missingOf(fleet, nodes, others, patchesOfSeverity(fleet, [])).map(({ id, nodes: n, accounts }) => [id, n, accounts]);
+  const two = new Uint32Array([0, 1]);
+  assert.deepEqual(counts(some, two, two), [["KB1", 3, 2], ["KB2", 1, 1]]);
+  // QueryNodes failed: all of them are others.
+  const { others, ...findings } = raw.findings!;
+  assert.ok(others);
+  const names = {
+    account: [...raw.nodes!.account, ...others.account], region: [...raw.nodes!.region, ...others.region],
+    id: [...raw.nodes!.id, ...others.id],
+  };
+  const alone = fleetOf({ ...raw, nodes: null, findings: { ...findings, others: names } });
+  assert.deepEqual(counts(alone, no, new Uint32Array([0, 1, 2, 3])), [["KB1", 3, 2], ["KB2", 1, 1]]);
 });
 
 test("CVE ids are taken apart", () => {

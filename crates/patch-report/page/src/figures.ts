@@ -153,22 +153,26 @@ export interface MissingPatch {
 }
 
 /**
- * Missing patches as `QueryTopMissingPatches` has them, of the nodes shown: one per id and title, those that most
- * nodes lack first, then the more severe. `wanted` says by patch whether it counts at all.
+ * Missing patches as `QueryTopMissingPatches` has them, of the nodes shown and the others: one per id and title, those
+ * that most nodes lack first, then the more severe. `wanted` says by patch whether it counts at all.
  */
-export function missingOf(fleet: Fleet, shown: Uint32Array, wanted: Uint8Array): MissingPatch[] {
-  const { nodes, findings, strings } = fleet;
-  if (!nodes || !findings) return [];
-  const { start, which, state, group, rank } = findings;
+export function missingOf(
+  { findings, strings }: Fleet, nodes: Uint32Array, others: Uint32Array, wanted: Uint8Array,
+): MissingPatch[] {
+  if (!findings) return [];
+  const { start, which, state, group, rank, account } = findings;
+  const shown = new Uint32Array(nodes.length + others.length);
+  shown.set(nodes);
+  shown.set(others.map((i) => findings.others.first + i), nodes.length);
+  if (others.length > 0) shown.sort((a, b) => account[a]! - account[b]! || a - b);
   const missing = findings.states.map((word) => word === "Missing");
   const lacking = new Uint32Array(findings.groups);
   // The last node that a group was counted for, plus one: a group counts once in a node.
   const stamp = new Uint32Array(findings.groups);
   const seen = new Uint8Array(findings.patches);
-  // Which account last had it: nodes come account by account.
+  // Which account last had it: they come account by account.
   const accounts = new Uint32Array(findings.groups);
   const lastAccount = new Int32Array(findings.groups).fill(-1);
-  const account = nodes.text.account;
   for (const i of shown) {
     const end = start[i + 1]!;
     for (let j = start[i]!; j < end; j++) {

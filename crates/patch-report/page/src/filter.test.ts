@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NONE } from "./data";
-import { emptyFilter, type Filter, isEmpty, maskOf, shownOf, toggled, withFlag, withValues } from "./filter";
+import { emptyFilter, type Filter, isEmpty, maskOf, othersMaskOf, shownOf, toggled, withFlag, withValues } from "./filter";
 import { fleet } from "./sample";
 
 const three = fleet([
@@ -54,6 +54,30 @@ const cases: [string, Partial<Filter>, string[]][] = [
 for (const [name, change, expected] of cases) {
   test(`shows what is asked for: ${name}`, () => assert.deepEqual(shown(change), expected));
 }
+
+test("of nodes that only their patches tell of, what asks for more shows none", () => {
+  const some = fleet([{ id: "i-a", findings: [[0, "Missing"]] }], [{ id: "KB1", title: "First", severity: "HIGH" }, { id: "KB2" }], [
+    { account: "1", region: "eu-west-1", id: "i-x", findings: [[0, "Missing"]] },
+    { account: "2", region: "us-east-1", id: "i-y", findings: [[1, "Failed"]] },
+  ]);
+  for (const [name, change, expected] of [
+    ["nothing asked for", {}, [1, 1]],
+    ["an account", values("account", "1"), [1, 0]],
+    ["a Region", values("region", "us-east-1"), [0, 1]],
+    ["a severity", values("severity", "HIGH"), [1, 0]],
+    ["a patch state", values("patchState", "Failed"), [0, 1]],
+    ["a patch", { patch: { id: "KB2", title: "" } }, [0, 1]],
+    ["a word in an id", { text: "I-X" }, [1, 0]],
+    ["a word in a patch", { text: "first" }, [1, 0]],
+    ["a status", values("status", "NOT_SCANNED"), [0, 0]],
+    ["no patch group", values("patchGroup", NONE), [0, 0]],
+    ["stale", withFlag(emptyFilter(), "stale", true), [0, 0]],
+    ["a tag", { tags: [{ key: "Env", value: "" }] }, [0, 0]],
+  ] as [string, Partial<Filter>, number[]][]) {
+    assert.deepEqual([...othersMaskOf(some, { ...emptyFilter(), ...change })], expected, name);
+  }
+  assert.equal(maskOf(some, emptyFilter()).length, 1);
+});
 
 test("a facet left out does not count", () => {
   const filter = withValues(withValues(emptyFilter(), "account", ["1"]), "region", ["us-east-1"]);

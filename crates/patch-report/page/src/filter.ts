@@ -5,7 +5,7 @@
  * a patch that is not in order: a node is shown if one and the same patch of it has all three.
  */
 
-import { type Fleet, NONE, STATUSES, type StringColumn, severityRank } from "./data";
+import { type Fleet, type Nodes, NONE, STATUSES, type StringColumn, severityRank } from "./data";
 
 /** Facets that are a column of the nodes. */
 export const COLUMN_FACETS = ["account", "region", "platform", "os", "patchGroup", "state"] as const;
@@ -100,8 +100,29 @@ export function maskOf(fleet: Fleet, filter: Filter, except?: Facet | "tag"): Ui
     for (let i = 0; i < mask.length; i++) if (column[i] !== 1) mask[i] = 0;
   }
   if (except !== "tag") keepTagged(fleet, mask, filter.tags);
-  keepFindings(fleet, mask, filter, except);
-  for (const word of wordsOf(filter.text)) keepWord(fleet, mask, word);
+  keepFindings(fleet, mask, 0, filter, except);
+  const columns = SEARCHED.map((column) => nodes.text[column]);
+  for (const word of wordsOf(filter.text)) keepWord(fleet, mask, 0, columns, nodes, word);
+  return mask;
+}
+
+/** Facets of what is known of the others too. */
+export const OTHERS_FACETS: readonly Facet[] = ["account", "region", "severity", "patchState"];
+
+/** As `maskOf`, of the nodes of which only the patches are known. One that asks for more than that shows none of them. */
+export function othersMaskOf(fleet: Fleet, filter: Filter, except?: Facet): Uint8Array {
+  const { findings } = fleet;
+  if (!findings) return new Uint8Array(0);
+  const { count, first, text } = findings.others;
+  const asksForMore = filter.tags.length > 0 || FLAGS.some((flag) => filter.flags[flag])
+    || FACETS.some((facet) => filter.values[facet].length > 0 && !OTHERS_FACETS.includes(facet));
+  const mask = new Uint8Array(count).fill(asksForMore ? 0 : 1);
+  for (const facet of ["account", "region"] as const) {
+    if (facet !== except) keepValues(fleet, mask, text[facet], filter.values[facet]);
+  }
+  keepFindings(fleet, mask, first, filter, except);
+  const columns = [text.id, text.account, text.region];
+  for (const word of wordsOf(filter.text)) keepWord(fleet, mask, first, columns, null, word);
   return mask;
 }
 
@@ -145,7 +166,8 @@ export function patchesOfSeverity(fleet: Fleet, severities: readonly string[]): 
   return findings.rank.map((rank) => (ranks.has(rank) ? 1 : 0));
 }
 
-function keepFindings(fleet: Fleet, mask: Uint8Array, filter: Filter, except?: string): void {
+/** `first` is where the findings of the mask's first node are. */
+function keepFindings(fleet: Fleet, mask: Uint8Array, first: number, filter: Filter, except?: string): void {
   const { findings } = fleet;
   const severities = except === "severity" ? [] : filter.values.severity;
   const states = except === "patchState" ? [] : filter.values.patchState;
@@ -169,13 +191,15 @@ function keepFindings(fleet: Fleet, mask: Uint8Array, filter: Filter, except?: s
   for (let i = 0; i < mask.length; i++) {
     if (!mask[i]) continue;
     let found = false;
-    for (let j = start[i]!; !found && j < start[i + 1]!; j++) found = wanted[which[j]!] === 1 && stateWanted[state[j]!]!;
+    const end = start[first + i + 1]!;
+    for (let j = start[first + i]!; !found && j < end; j++) found = wanted[which[j]!] === 1 && stateWanted[state[j]!]!;
     if (!found) mask[i] = 0;
   }
 }
 
-function keepWord(fleet: Fleet, mask: Uint8Array, word: string): void {
-  const nodes = fleet.nodes!;
+function keepWord(
+  fleet: Fleet, mask: Uint8Array, first: number, columns: readonly Uint32Array[], tagged: Nodes | null, word: string,
+): void {
   const { findings } = fleet;
   const strings = lowerCase(fleet);
   const hit = new Uint8Array(strings.length);
@@ -187,15 +211,16 @@ function keepWord(fleet: Fleet, mask: Uint8Array, word: string): void {
     for (let i = 0; i < patchHit.length; i++) patchHit[i] = hit[id[i]!]! | hit[title[i]!]! | hit[cves[i]!]!;
     if (!patchHit.includes(1)) patchHit = null;
   }
-  const columns = SEARCHED.map((column) => nodes.text[column]);
   for (let i = 0; i < mask.length; i++) {
     if (!mask[i]) continue;
     let found = columns.some((column) => hit[column[i]!] === 1);
-    for (let j = nodes.tagStart[i]!; !found && j < nodes.tagStart[i + 1]!; j++) {
-      found = hit[nodes.tagKey[j]!] === 1 || hit[nodes.tagValue[j]!] === 1;
+    if (tagged) {
+      for (let j = tagged.tagStart[i]!; !found && j < tagged.tagStart[i + 1]!; j++) {
+        found = hit[tagged.tagKey[j]!] === 1 || hit[tagged.tagValue[j]!] === 1;
+      }
     }
     if (!found && patchHit && findings) {
-      for (let j = findings.start[i]!; !found && j < findings.start[i + 1]!; j++) {
+      for (let j = findings.start[first + i]!; !found && j < findings.start[first + i + 1]!; j++) {
         found = patchHit[findings.which[j]!] === 1;
       }
     }

@@ -5,8 +5,8 @@ import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "pr
 import { type Fleet, NONE, SEVERITIES, STATUSES } from "./data";
 import { compare, valuesOf } from "./figures";
 import {
-  COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf, toggled, type Tag,
-  withFlag, withValues,
+  COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf,
+  OTHERS_FACETS, othersMaskOf, toggled, type Tag, withFlag, withValues,
 } from "./filter";
 import type { Show, View } from "./view";
 import { count, nodesOf, word } from "./words";
@@ -21,18 +21,19 @@ const MOST_OPTIONS = 200;
 /** Long enough to type on, short enough to seem at once. */
 const PAUSE_MS = 120;
 
-export function Filters({ fleet, state: { filter }, shown, show }: View & { fleet: Fleet }): JSX.Element {
-  const total = fleet.nodes?.count ?? 0;
+export function Filters({ fleet, state: { filter }, shown, found, show }: View & { fleet: Fleet }): JSX.Element {
+  const { nodes } = fleet;
+  const others = fleet.findings?.others.count ?? 0;
   return (
     <section class="filters" aria-labelledby="filters">
       <h2 id="filters" class="hidden">Filter</h2>
       <div class="controls no-print">
         <Search filter={filter} show={show} />
-        {FACETS.map((facet) => (
+        {(nodes ? FACETS : OTHERS_FACETS).map((facet) => (
           <FacetMenu key={facet} facet={facet} fleet={fleet} filter={filter} show={show} />
         ))}
-        <TagMenu fleet={fleet} filter={filter} show={show} />
-        {FLAGS.map((flag) => (
+        {nodes && <TagMenu fleet={fleet} filter={filter} show={show} />}
+        {nodes && FLAGS.map((flag) => (
           <label key={flag} class="flag">
             <input
               type="checkbox" checked={filter.flags[flag]} data-flag={flag}
@@ -45,7 +46,8 @@ export function Filters({ fleet, state: { filter }, shown, show }: View & { flee
       <Path filter={filter} show={show} />
       <div class="chosen">
         <p class="result" role="status">
-          <strong>{count(shown?.nodes.length ?? 0)}</strong> of {nodesOf(total)}
+          {nodes && <><strong>{count(shown?.nodes.length ?? 0)}</strong> of {nodesOf(nodes.count)}</>}
+          {!nodes && <><strong>{count(found?.others.length ?? 0)}</strong> of {nodesOf(others)} with patches that are not in order</>}
           <span class="hidden"> shown</span>
         </p>
         <Chips filter={filter} show={show} />
@@ -246,11 +248,14 @@ function FacetMenu(props: { facet: Facet; fleet: Fleet; filter: Filter; show: Sh
 /** What a facet offers, with how many nodes each would show under the other filters. */
 function choicesOf(fleet: Fleet, filter: Filter, facet: Facet): Choice[] {
   const { nodes, findings } = fleet;
-  if (!nodes) return [];
   if (facet === "severity") return SEVERITIES.map((value) => ({ value, nodes: null }));
   if (facet === "patchState") {
     const states = findings?.states.map((state) => state || NONE) ?? [];
     return states.sort(compare).map((value) => ({ value, nodes: null }));
+  }
+  if (!nodes) {
+    const column = findings && (facet === "account" || facet === "region") ? findings.others.text[facet] : new Uint32Array(0);
+    return valuesOf(fleet, othersMaskOf(fleet, filter, facet), column);
   }
   const mask = maskOf(fleet, filter, facet);
   if (facet === "status") {

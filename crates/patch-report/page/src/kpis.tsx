@@ -17,7 +17,7 @@ interface Tile {
   next: Filter;
 }
 
-export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Element {
+export function Kpis({ summary, fleet, state: { filter }, shown, show }: View): JSX.Element {
   const figures = shown?.figures;
   const counts = figures ?? {
     nodes: summary.nodes ?? 0, compliant: summary.compliant ?? 0, nonCompliant: summary.nonCompliant ?? 0,
@@ -68,8 +68,7 @@ export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Ele
             <span class="kpi-note">
               {known ? `${count(counts.compliant)} of ${nodesOf(counts.nodes)} are compliant` : "compliant nodes in percent of all"}
             </span>
-            <Bar counts={counts} />
-            {known && <CountsInWords counts={counts} />}
+            {known && <><Bar counts={counts} /><CountsInWords counts={counts} /></>}
           </button>
         </li>
         {tiles.map((tile) => (
@@ -85,6 +84,7 @@ export function Kpis({ summary, state: { filter }, shown, show }: View): JSX.Ele
           </li>
         ))}
       </ul>
+      {!isEmpty(filter) && fleet && !shown && <p class="note">Of all nodes: these numbers do not follow the filter.</p>}
       {!isEmpty(filter) && shown && (
         <p class="note">
           Of the nodes that the filter shows.{" "}

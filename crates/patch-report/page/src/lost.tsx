@@ -19,7 +19,7 @@ function seen(text: string): string {
 }
 
 export function Lost(props: View & { fleet: Fleet }): JSX.Element {
-  const { fleet, state: { filter }, summary, printing } = props;
+  const { fleet, state: { filter }, summary } = props;
   const { account, region } = filter.values;
   const words = wordsOf(filter.text);
   const meets = (row: { account: string; region?: string }): boolean =>
@@ -32,14 +32,24 @@ export function Lost(props: View & { fleet: Fleet }): JSX.Element {
   return (
     <>
       <List
-        id="silent" title="Silent accounts" query="QuerySilentAccounts" view={props} printing={printing}
-        note={`Nothing newer than ${days === null ? "the limit" : `${days} days`} has come from them.`}
+        id="silent" title="Silent accounts" query="QuerySilentAccounts" view={props}
+        note={(
+          <>
+            Nothing newer than {days === null ? "the limit" : `${days} days`} has come from them. Follows the search and
+            the accounts of the filter.
+          </>
+        )}
         head={["Account", "Nodes", "Last seen", "Days ago"]} right={[1, 3]}
         rows={silent?.map((row) => [row.account, row.nodes, row.lastSeen, row.days]) ?? null} times={2}
       />
       <List
-        id="gone" title="Nodes gone" query="QueryNodesGone" view={props} printing={printing}
-        note="Terminated, or out of touch. Those that are terminated count nowhere else."
+        id="gone" title="Nodes gone" query="QueryNodesGone" view={props}
+        note={(
+          <>
+            Terminated, or out of touch. Those that are terminated count nowhere else. Follows the search, the accounts
+            and the Regions of the filter.
+          </>
+        )}
         head={["Node", "Name", "Account", "Region", "Instance status", "Last seen", "Days ago"]} right={[6]}
         rows={gone?.map((row) => [row.id, row.name, row.account, row.region, row.state, row.lastSeen, row.days]) ?? null}
         times={5}
@@ -48,11 +58,17 @@ export function Lost(props: View & { fleet: Fleet }): JSX.Element {
   );
 }
 
-function List(props: {
-  id: string; title: string; note: string; query: string; view: View; printing: boolean; head: string[];
-  right: number[]; times: number; rows: Cell[][] | null;
+/** A short table with a row for each of `rows`, of which more are shown on demand. */
+export function List(props: {
+  id: string; title: string; note: ComponentChildren; query: string; view: View; head: string[]; right: number[];
+  /** The column of times. */
+  times?: number;
+  rows: Cell[][] | null;
+  /** How the first cell of a row is shown, if not as its text. */
+  first?: (row: number) => ComponentChildren;
+  actions?: ComponentChildren;
 }): JSX.Element {
-  const { id, title, query, view: { summary, state: { filter } }, head, right, times, rows, printing } = props;
+  const { id, title, query, view: { summary, state: { filter }, printing }, head, right, times, rows, first } = props;
   const [most, setMost] = useState(FEW);
   if (rows === null) return <Panel id={id} title={title}><p class="gap">{missingPart(summary, query)}</p></Panel>;
   const limit = printing ? Math.max(most, STEP) : most;
@@ -60,24 +76,29 @@ function List(props: {
     if (typeof cell === "number") return count(cell);
     return column === times ? seen(cell ?? "") : cell;
   };
-  const side = (column: number, text = ""): string => (right.includes(column) ? "right" : unbroken(text));
+  const side = (column: number, text: string): string => (right.includes(column) ? "right" : unbroken(text));
   return (
     <Panel
       id={id} title={`${title} (${count(rows.length)})`}
-      note={`${props.note} Follows the search${id === "gone" ? ", the accounts and the Regions" : " and the accounts"} of the filter.`}
-      actions={<SaveButton what={title} name={fileName(id, summary, filter)} head={head} rows={() => rows} />}
+      note={props.note}
+      actions={(
+        <>
+          <SaveButton what={title} name={fileName(id, summary, filter)} head={head} rows={() => rows} />
+          {props.actions}
+        </>
+      )}
     >
       {rows.length > 0 && (
         <Scroll label={title}>
           <table>
             <thead>
-              <tr>{head.map((name, column) => <th key={name} scope="col" class={side(column)}>{name}</th>)}</tr>
+              <tr>{head.map((name, column) => <th key={name} scope="col" class={right.includes(column) ? "right" : ""}>{name}</th>)}</tr>
             </thead>
             <tbody>
               {rows.slice(0, limit).map((cells, row) => (
                 <tr key={row}>
                   {cells.map((cell, column) => (column === 0
-                    ? <th key={column} scope="row" class={side(column, String(cell))}>{shown(cell, column)}</th>
+                    ? <th key={column} scope="row" class={side(column, String(cell))}>{first?.(row) ?? shown(cell, column)}</th>
                     : <td key={column} class={side(column, String(cell))}>{shown(cell, column)}</td>))}
                 </tr>
               ))}

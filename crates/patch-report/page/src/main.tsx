@@ -10,7 +10,7 @@ import { App } from "./app";
 import { type Fleet, fleetOf, type Summary, unpack } from "./data";
 import { lowerCase } from "./filter";
 import { hashOf, type State, stateOf } from "./hash";
-import { goTo, type Shown, shownBy } from "./view";
+import { type Found, foundBy, goTo, type Shown, shownBy } from "./view";
 
 const VERSION = 1;
 
@@ -33,16 +33,22 @@ function start(): void {
   let problem: string | null = null;
   let state: State = stateOf(location.hash);
   let shown: Shown | null = null;
+  let found: Found | null = null;
   let printing = false;
 
   const paint = (): void => {
-    render(<App {...{ summary, fleet, problem, state, shown, show, printing }} />, root);
+    render(<App {...{ summary, fleet, problem, state, shown, found, show, printing }} />, root);
+  };
+  const filterAnew = (): void => {
+    if (!fleet) return;
+    shown = shownBy(fleet, state.filter, summary);
+    found = foundBy(fleet, state.filter, shown);
   };
   const apply = (next: State): void => {
     const refilter = next.filter !== state.filter;
     const left = next.node === null ? state.node : null;
     state = next;
-    if (fleet && refilter) shown = shownBy(fleet, state.filter, summary);
+    if (refilter) filterAnew();
     paint();
     if (left) focusOn(left.id);
   };
@@ -76,7 +82,7 @@ function start(): void {
       fleet = fleetOf(await unpack(data?.textContent ?? ""));
       // Some megabytes of text that nobody reads again.
       data?.remove();
-      shown = shownBy(fleet, state.filter, summary);
+      filterAnew();
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }

@@ -2,25 +2,27 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Fleet, severityRank, type StringColumn } from "./data";
+import { type Fleet, type NameColumn, type Nodes, severityRank, type StringColumn } from "./data";
 import { compare, cvesOf } from "./figures";
 import { emptyFilter, withValues } from "./filter";
 import { Path } from "./filters";
 import type { NodeName } from "./hash";
-import { FINDING_HEAD, findingCells, SortHead, tagsOf } from "./nodes";
+import { FINDING_HEAD, findingRows, SortHead, tagsOf } from "./nodes";
 import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
 import { Cves } from "./patches";
 import { fileName, missingPart, type View } from "./view";
 import { count, time, unbroken } from "./words";
 
-/** The place of a node in the data, -1 if it is not there. */
-export function placeOf(fleet: Fleet, name: NodeName): number {
-  const { nodes, strings } = fleet;
-  if (!nodes) return -1;
+/** The place of a node in the data, as its findings count it; -1 if it is not there. */
+export function placeOf({ nodes, findings, strings }: Fleet, name: NodeName): number {
   const [id, account, region] = [strings.indexOf(name.id), strings.indexOf(name.account), strings.indexOf(name.region)];
-  if (id < 0) return -1;
-  const { text } = nodes;
-  return text.id.findIndex((other, i) => other === id && text.account[i] === account && text.region[i] === region);
+  const placeIn = (text: Record<NameColumn, Uint32Array> | undefined): number => text?.id.findIndex(
+    (other, i) => other === id && text.account[i] === account && text.region[i] === region,
+  ) ?? -1;
+  const place = placeIn(nodes?.text);
+  if (place >= 0) return place;
+  const other = placeIn(findings?.others.text);
+  return other < 0 ? -1 : findings!.others.first + other;
 }
 
 export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.Element {
@@ -39,19 +41,17 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
     return (
       <section class="panel">
         <h2 ref={heading} tabIndex={-1}>No such node</h2>
-        <p>This report knows no node {name.id} in account {name.account} and Region {name.region}.</p>
+        <p>
+          This report knows no node <bdi>{name.id}</bdi> in account <bdi>{name.account}</bdi> and Region{" "}
+          <bdi>{name.region}</bdi>. {!fleet.nodes && missingPart(summary, "QueryNodes")}
+        </p>
         {back}
       </section>
     );
   }
-  const nodes = fleet.nodes!;
-  const { number } = nodes;
-  const text = (column: StringColumn): string => fleet.strings[nodes.text[column][i]!] ?? "";
-  const reported = (value: number): string => (value < 0 ? "not reported" : count(value));
-  const fact = (title: string, value: ComponentChildren): JSX.Element => (
-    <div class="fact"><dt>{title}</dt><dd>{value === "" ? <span class="soft">–</span> : value}</dd></div>
-  );
-  const tags = tagsOf(fleet, i);
+  const nodes = fleet.nodes && i < fleet.nodes.count ? fleet.nodes : null;
+  const text = (column: StringColumn): string => (nodes && fleet.strings[nodes.text[column][i]!]) ?? "";
+  const tags = nodes && tagsOf(fleet, i);
   return (
     <article class="node" aria-labelledby="node">
       <div class="node-path">
@@ -61,33 +61,20 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
       <section class="panel">
         <div class="panel-head">
           <h2 id="node" ref={heading} tabIndex={-1}>{text("name") || text("computer") || name.id}</h2>
-          <Status status={number.status[i]!} />
+          {nodes && <Status status={nodes.number.status[i]!} />}
         </div>
         <dl class="facts">
-          {fact("Node", name.id)}
-          {fact("Account", name.account)}
-          {fact("Region", name.region)}
-          {fact("Last scan", number.lastScan[i]! > 0
-            ? <>{time(number.lastScan[i]!)}{number.stale[i] === 1 && <span class="mark"> stale</span>}</> : "never")}
-          {fact("Last seen", time(number.lastSeen[i]!))}
-          {fact("Worst severity", text("severity") && <Severity severity={text("severity")} />)}
-          {fact("Missing", reported(number.missing[i]!))}
-          {fact("Failed", reported(number.failed[i]!))}
-          {fact("Pending reboot", (
-            <>{reported(number.pendingReboot[i]!)}{number.waiting[i] === 1 && <span class="mark"> waiting</span>}</>
-          ))}
-          {fact("Rejected", reported(number.rejected[i]!))}
-          {fact("Platform", text("platform"))}
-          {fact("OS version", text("os"))}
-          {fact("Patch group", text("patchGroup"))}
-          {fact("Baseline", text("baseline"))}
-          {fact("Agent", (
-            <>{text("agent") || "–"}{number.behind[i] === 1 && <span class="mark"> behind</span>}</>
-          ))}
-          {fact("Instance status", text("state"))}
-          {fact("Computer name", text("computer"))}
-          {fact("IP address", text("ip"))}
+          <Fact title="Node" value={name.id} />
+          <Fact title="Account" value={name.account} />
+          <Fact title="Region" value={name.region} />
+          {nodes && <Facts nodes={nodes} text={text} i={i} />}
         </dl>
+        {!nodes && (
+          <p class="gap">
+            {fleet.nodes ? "QueryNodes does not have this node: no more than its patches is known."
+              : missingPart(summary, "QueryNodes")}
+          </p>
+        )}
       </section>
       <Panel
         id="findings" title="Patches that are not in order"
@@ -103,22 +90,55 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
           ? <FindingTable fleet={fleet} i={i} all={props.printing} key={state.node?.id ?? ""} />
           : <p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p>}
       </Panel>
-      <Panel id="tags" title="Tags">
-        {tags.length === 0
-          ? <p class="note">None.</p>
-          : (
-            <dl class="facts">{tags.map(({ key, value }) => fact(key, value))}</dl>
-          )}
-      </Panel>
+      {tags && (
+        <Panel id="tags" title="Tags">
+          {tags.length === 0
+            ? <p class="note">None.</p>
+            : <dl class="facts">{tags.map(({ key, value }) => <Fact key={key} title={key} value={value} />)}</dl>}
+        </Panel>
+      )}
     </article>
   );
 }
 
-function cellsOf(fleet: Fleet, i: number): string[][] {
-  const findings = fleet.findings!;
-  const cells: string[][] = [];
-  for (let j = findings.start[i]!; j < findings.start[i + 1]!; j++) cells.push(findingCells(fleet.strings, findings, j));
-  return cells;
+function Fact({ title, value }: { title: string; value: ComponentChildren }): JSX.Element {
+  return <div class="fact"><dt>{title}</dt><dd>{value === "" ? <span class="soft">–</span> : value}</dd></div>;
+}
+
+/** What `QueryNodes` says of a node. */
+function Facts({ nodes: { number }, text, i }: {
+  nodes: Nodes; text: (column: StringColumn) => string; i: number;
+}): JSX.Element {
+  const reported = (value: number): string => (value < 0 ? "not reported" : count(value));
+  const fact = (title: string, value: ComponentChildren): JSX.Element => <Fact title={title} value={value} />;
+  return (
+    <>
+      {fact("Last scan", number.lastScan[i]! > 0
+        ? <>{time(number.lastScan[i]!)}{number.stale[i] === 1 && <span class="mark"> stale</span>}</> : "never")}
+      {fact("Last seen", time(number.lastSeen[i]!))}
+      {fact("Worst severity", text("severity") && <Severity severity={text("severity")} />)}
+      {fact("Missing", reported(number.missing[i]!))}
+      {fact("Failed", reported(number.failed[i]!))}
+      {fact("Pending reboot", (
+        <>{reported(number.pendingReboot[i]!)}{number.waiting[i] === 1 && <span class="mark"> waiting</span>}</>
+      ))}
+      {fact("Rejected", reported(number.rejected[i]!))}
+      {fact("Platform", text("platform"))}
+      {fact("OS version", text("os"))}
+      {fact("Patch group", text("patchGroup"))}
+      {fact("Baseline", text("baseline"))}
+      {fact("Agent", (
+        <>{text("agent") || "–"}{number.behind[i] === 1 && <span class="mark"> behind</span>}</>
+      ))}
+      {fact("Instance status", text("state"))}
+      {fact("Computer name", text("computer"))}
+      {fact("IP address", text("ip"))}
+    </>
+  );
+}
+
+function cellsOf({ strings, findings }: Fleet, i: number): string[][] {
+  return findings ? [...findingRows(strings, findings, [], i)] : [];
 }
 
 const SEVERITY = 3;

@@ -52,7 +52,7 @@ export function NodeTable(props: View & { fleet: Fleet; shown: Shown }): JSX.Ele
             <SaveButton
               what="the patches that are not in order on the nodes shown" text="CSV of their patches"
               name={fileName("findings", summary, filter)} head={[...FINDING_NODE_HEAD, ...FINDING_HEAD]}
-              rows={() => findingRows(fleet, order)}
+              rows={() => findingsOf(fleet, order)}
             />
           )}
         </>
@@ -206,19 +206,25 @@ export function tagsOf(fleet: Fleet, i: number): { key: string; value: string }[
 const FINDING_NODE_HEAD = ["Account", "Region", "Node", "Name"];
 export const FINDING_HEAD = ["Patch", "Title", "State", "Severity", "Patch severity", "Classification", "CVE ids"];
 
-function* findingRows(fleet: Fleet, order: Uint32Array): Iterable<Cell[]> {
+function* findingsOf(fleet: Fleet, order: Uint32Array): Iterable<Cell[]> {
   const { nodes, findings, strings } = fleet;
   if (!nodes || !findings) return;
   for (const i of order) {
     const text = (column: StringColumn): string => strings[nodes.text[column][i]!] ?? "";
-    const node = [text("account"), text("region"), text("id"), text("name")];
-    for (let j = findings.start[i]!; j < findings.start[i + 1]!; j++) {
-      yield [...node, ...findingCells(strings, findings, j)];
-    }
+    yield* findingRows(strings, findings, [text("account"), text("region"), text("id"), text("name")], i);
   }
 }
 
-export function findingCells(strings: string[], { patch, which, state, states }: Findings, j: number): string[] {
+/** The findings of the node at that place, with `name` in front of each. */
+export function* findingRows(
+  strings: string[], findings: Findings, name: readonly string[], place: number,
+): Iterable<string[]> {
+  for (let j = findings.start[place]!; j < findings.start[place + 1]!; j++) {
+    yield [...name, ...findingCells(strings, findings, j)];
+  }
+}
+
+function findingCells(strings: string[], { patch, which, state, states }: Findings, j: number): string[] {
   const at = which[j]!;
   const text = (column: keyof Findings["patch"]): string => strings[patch[column][at]!] ?? "";
   return [

@@ -6,7 +6,7 @@ import type { Cell } from "./csv";
 import type { MissingPatch } from "./figures";
 import { withValues } from "./filter";
 import { Panel, SaveButton, Scroll, Severity } from "./parts";
-import { fileName, goTo, missingPart, type Shown, type View } from "./view";
+import { fileName, goTo, missingPart, type View } from "./view";
 import { count, unbroken } from "./words";
 
 const FEW = 10;
@@ -14,14 +14,14 @@ const STEP = 50;
 /** More CVE ids than these are folded away. */
 const FEW_CVES = 3;
 
-export function MissingPatches(props: View & { shown: Shown }): JSX.Element {
-  const { shown, state: { filter }, show, summary, fleet, printing } = props;
-  const patches = shown.missing;
+export function MissingPatches(props: View): JSX.Element {
+  const { shown, found, state: { filter }, show, summary, printing } = props;
   const [most, setMost] = useState(FEW);
   const limit = printing ? Math.max(most, 2 * FEW) : most;
-  if (!fleet?.findings) {
+  if (!found) {
     return <Panel id="patches" title="Top missing patches"><p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p></Panel>;
   }
+  const patches = found.missing;
   return (
     <Panel
       id="patches" title="Top missing patches"
@@ -57,7 +57,7 @@ export function MissingPatches(props: View & { shown: Shown }): JSX.Element {
                             ? { ...withValues(filter, "patchState", []), patch: null }
                             : { ...withValues(filter, "patchState", ["Missing"]), patch: { id, title } },
                         }, true);
-                        if (!chosen) goTo("nodes");
+                        if (!chosen) goTo(shown ? "nodes" : "others");
                       }}
                     >
                       {patch.id || "(no id)"}

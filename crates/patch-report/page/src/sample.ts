@@ -11,18 +11,22 @@ interface Node {
 export interface Patch { id: string; title?: string; severity?: string; cves?: string }
 
 /** The columns that `patch-report` would write of these nodes. */
-export function rawOf(nodes: Node[], patches: Patch[] = []): RawData {
+export function rawOf(nodes: Node[], patches: Patch[] = [], others: Node[] = []): RawData {
   const strings = [""];
   const s = (text = ""): number => {
     const known = strings.indexOf(text);
     return known >= 0 ? known : strings.push(text) - 1;
   };
+  const found = [...nodes, ...others];
+  const names = (of: Node[]): { account: number[]; region: number[]; id: number[] } => ({
+    account: of.map((node) => s(node.account ?? "111122223333")), region: of.map((node) => s(node.region ?? "eu-west-1")),
+    id: of.map((node) => s(node.id)),
+  });
   const none = nodes.map(() => 0);
   return {
     strings,
     nodes: {
-      account: nodes.map((node) => s(node.account ?? "111122223333")), region: nodes.map((node) => s(node.region ?? "eu-west-1")),
-      id: nodes.map((node) => s(node.id)), name: nodes.map((node) => s(node.name)), computer: none, ip: none,
+      ...names(nodes), name: nodes.map((node) => s(node.name)), computer: none, ip: none,
       state: none, platform: none, os: nodes.map((node) => s(node.os)), agent: none,
       status: nodes.map((node) => node.status ?? 0), lastScan: nodes.map((node) => node.lastScan ?? 0),
       stale: nodes.map((node) => node.stale ?? 0), patchGroup: none, baseline: none, severity: none,
@@ -36,15 +40,16 @@ export function rawOf(nodes: Node[], patches: Patch[] = []): RawData {
       severity: patches.map((patch) => s(patch.severity)), cves: patches.map((patch) => s(patch.cves)),
     },
     findings: {
-      count: nodes.map((node) => node.findings?.length ?? 0),
-      patch: nodes.flatMap((node) => (node.findings ?? []).map(([at], i, all) => at - (i > 0 ? all[i - 1]![0] : 0))),
-      state: nodes.flatMap((node) => (node.findings ?? []).map(([, state]) => s(state))),
+      count: found.map((node) => node.findings?.length ?? 0),
+      patch: found.flatMap((node) => (node.findings ?? []).map(([at], i, all) => at - (i > 0 ? all[i - 1]![0] : 0))),
+      state: found.flatMap((node) => (node.findings ?? []).map(([, state]) => s(state))),
+      others: names(others),
     },
     silentAccounts: null,
     gone: null,
   };
 }
 
-export function fleet(nodes: Node[], patches: Patch[] = []): Fleet {
-  return fleetOf(rawOf(nodes, patches));
+export function fleet(nodes: Node[], patches: Patch[] = [], others: Node[] = []): Fleet {
+  return fleetOf(rawOf(nodes, patches, others));
 }

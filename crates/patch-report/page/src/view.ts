@@ -1,23 +1,29 @@
 /** What the parts of the page are given: the data, what is counted of it, and how to show something else. */
 
 import type { Fleet, Summary } from "./data";
-import { type Filter, isEmpty, maskOf, patchesOfSeverity, shownOf } from "./filter";
+import { type Filter, isEmpty, maskOf, othersMaskOf, patchesOfSeverity, shownOf } from "./filter";
 import {
   agesOf, type Figures, figuresOf, type Group, groupsOf, type Heat, heatOf, type MissingPatch, missingOf,
 } from "./figures";
 import type { State } from "./hash";
 import { secondsOf } from "./words";
 
-/** Everything that follows the filter. */
+/** What follows the filter and is of the nodes. */
 export interface Shown {
   nodes: Uint32Array;
   figures: Figures;
   heat: Heat;
-  missing: MissingPatch[];
   ages: Group[];
   platforms: Group[];
   systems: Group[];
   patchGroups: Group[];
+}
+
+/** What follows the filter and is of the patches that are not in order. */
+export interface Found {
+  missing: MissingPatch[];
+  /** Those of which only their patches are known. */
+  others: Uint32Array;
 }
 
 /** A change of what is shown. One that a reader may want to go back from is a step in the browser's history. */
@@ -32,6 +38,8 @@ export interface View {
   state: State;
   /** Null without nodes. */
   shown: Shown | null;
+  /** Null without findings. */
+  found: Found | null;
   show: Show;
   /** All rows at once, within reason, and nothing folded away. */
   printing: boolean;
@@ -44,12 +52,18 @@ export function shownBy(fleet: Fleet, filter: Filter, summary: Summary): Shown |
     nodes,
     figures: figuresOf(fleet.nodes, nodes),
     heat: heatOf(fleet, nodes),
-    missing: missingOf(fleet, nodes, patchesOfSeverity(fleet, filter.values.severity)),
     ages: agesOf(fleet.nodes, nodes, secondsOf(summary.made) ?? 0),
     platforms: groupsOf(fleet, nodes, "platform"),
     systems: groupsOf(fleet, nodes, "os"),
     patchGroups: groupsOf(fleet, nodes, "patchGroup"),
   };
+}
+
+export function foundBy(fleet: Fleet, filter: Filter, shown: Shown | null): Found | null {
+  if (!fleet.findings) return null;
+  const others = shownOf(othersMaskOf(fleet, filter));
+  const wanted = patchesOfSeverity(fleet, filter.values.severity);
+  return { others, missing: missingOf(fleet, shown?.nodes ?? new Uint32Array(0), others, wanted) };
 }
 
 /** Why a part of the report is not there, in Athena's words. */
