@@ -54,6 +54,14 @@ test("the part of a query that failed is null", () => {
   assert.equal(fleetOf({ ...raw, nodes: null }).nodes, null);
 });
 
+test("a number that a query does not have is null and not -1", () => {
+  const { silent, gone } = fleetOf({
+    ...raw, silentAccounts: { account: [0], nodes: [-1], lastSeen: [0], days: [-1] },
+    gone: { account: [0], region: [0], id: [0], name: [0], state: [0], lastSeen: [0], days: [-1] },
+  });
+  assert.deepEqual([silent![0]!.nodes, silent![0]!.days, gone![0]!.days], [null, null, null]);
+});
+
 test("severities have an order, and an unknown one is unspecified", () => {
   assert.ok(severityRank("critical") < severityRank("HIGH"));
   assert.equal(severityRank("toString"), severityRank("UNSPECIFIED"));

@@ -143,9 +143,10 @@ export interface Findings {
   states: string[];
 }
 
-export interface SilentAccount { account: string; nodes: number; lastSeen: string; days: number }
+/** A number that the query does not have is null. */
+export interface SilentAccount { account: string; nodes: number | null; lastSeen: string; days: number | null }
 export interface GoneNode {
-  account: string; region: string; id: string; name: string; state: string; lastSeen: string; days: number;
+  account: string; region: string; id: string; name: string; state: string; lastSeen: string; days: number | null;
 }
 
 export interface Fleet {
@@ -160,19 +161,20 @@ export interface Fleet {
 export function fleetOf(raw: RawData): Fleet {
   const { strings } = raw;
   const text = (index: number): string => strings[index] ?? "";
+  const known = (value = -1): number | null => (value < 0 ? null : value);
   const { silentAccounts: silent, gone } = raw;
   return {
     strings,
     nodes: raw.nodes && nodesOf(raw.nodes, strings.indexOf(NONE)),
     findings: raw.patches && raw.findings && findingsOf(raw, raw.patches, raw.findings),
     silent: silent && silent.account.map((account, i) => ({
-      account: text(account), nodes: silent.nodes[i] ?? 0, lastSeen: text(silent.lastSeen[i] ?? 0),
-      days: silent.days[i] ?? 0,
+      account: text(account), nodes: known(silent.nodes[i]), lastSeen: text(silent.lastSeen[i] ?? 0),
+      days: known(silent.days[i]),
     })),
     gone: gone && gone.id.map((id, i) => ({
       account: text(gone.account[i] ?? 0), region: text(gone.region[i] ?? 0), id: text(id),
       name: text(gone.name[i] ?? 0), state: text(gone.state[i] ?? 0), lastSeen: text(gone.lastSeen[i] ?? 0),
-      days: gone.days[i] ?? 0,
+      days: known(gone.days[i]),
     })),
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NONE } from "./data";
-import { emptyFilter, type Filter, isEmpty, maskOf, othersMaskOf, shownOf, toggled, withFlag, withValues } from "./filter";
+import { emptyFilter, type Filter, isEmpty, maskOf, othersMaskOf, shownOf, toggled, unknownTo, withFlag, withValues } from "./filter";
 import { fleet } from "./sample";
 
 const three = fleet([
@@ -87,6 +87,11 @@ test("a facet left out does not count", () => {
 test("of a query that failed nothing matches", () => {
   const unknown = { ...three, findings: null };
   assert.deepEqual([...maskOf(unknown, withValues(emptyFilter(), "severity", ["CRITICAL"]))], [0, 0, 0]);
+  assert.deepEqual(unknownTo(unknown, withValues(emptyFilter(), "severity", ["CRITICAL"])), ["QueryNonCompliantPatch"]);
+  const flags = { ...emptyFilter(), flags: { stale: true, waiting: true, behind: true } };
+  assert.deepEqual(unknownTo(unknown, flags), []);
+  const nodes = { ...three.nodes!, hasWaiting: false, hasBehind: false };
+  assert.deepEqual(unknownTo({ ...three, nodes }, flags), ["QueryPendingReboot", "QueryAgentsBehind"]);
 });
 
 test("a value chosen twice is as none", () => {

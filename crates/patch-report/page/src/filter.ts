@@ -157,6 +157,15 @@ function keepTagged(fleet: Fleet, mask: Uint8Array, tags: readonly Tag[]): void 
   }
 }
 
+/** The queries that failed without which nobody can say which nodes the filter asks for: it shows none. */
+export function unknownTo({ nodes, findings }: Fleet, { values, patch, flags }: Filter): string[] {
+  const unknown: string[] = [];
+  if (!findings && (patch || values.severity.length > 0 || values.patchState.length > 0)) unknown.push("QueryNonCompliantPatch");
+  if (nodes && !nodes.hasWaiting && flags.waiting) unknown.push("QueryPendingReboot");
+  if (nodes && !nodes.hasBehind && flags.behind) unknown.push("QueryAgentsBehind");
+  return unknown;
+}
+
 /** By patch: 1 if its severity is asked for. */
 export function patchesOfSeverity(fleet: Fleet, severities: readonly string[]): Uint8Array {
   const { findings } = fleet;

@@ -2,13 +2,13 @@
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Fleet, NONE, SEVERITIES, STATUSES } from "./data";
+import { type Fleet, NONE, SEVERITIES, STATUSES, type Summary } from "./data";
 import { compare, valuesOf } from "./figures";
 import {
   COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf,
-  OTHERS_FACETS, othersMaskOf, toggled, type Tag, withFlag, withValues,
+  OTHERS_FACETS, othersMaskOf, toggled, type Tag, unknownTo, withFlag, withValues,
 } from "./filter";
-import type { Show, View } from "./view";
+import { missingPart, type Show, type View } from "./view";
 import { count, nodesOf, word } from "./words";
 
 export const FACET_NAMES: Record<Facet, string> = {
@@ -21,22 +21,23 @@ const MOST_OPTIONS = 200;
 /** Long enough to type on, short enough to seem at once. */
 const PAUSE_MS = 120;
 
-export function Filters({ fleet, state: { filter }, shown, found, show }: View & { fleet: Fleet }): JSX.Element {
+export function Filters({ fleet, summary, state: { filter }, shown, found, show }: View & { fleet: Fleet }): JSX.Element {
   const { nodes } = fleet;
   const others = fleet.findings?.others.count ?? 0;
   return (
     <section class="filters" aria-labelledby="filters">
       <h2 id="filters" class="hidden">Filter</h2>
       <div class="controls no-print">
-        <Search filter={filter} show={show} />
+        <Search filter={filter} show={show} patches={fleet.findings !== null} />
         {(nodes ? FACETS : OTHERS_FACETS).map((facet) => (
-          <FacetMenu key={facet} facet={facet} fleet={fleet} filter={filter} show={show} />
+          <FacetMenu key={facet} facet={facet} fleet={fleet} summary={summary} filter={filter} show={show} />
         ))}
         {nodes && <TagMenu fleet={fleet} filter={filter} show={show} />}
         {nodes && FLAGS.map((flag) => (
           <label key={flag} class="flag">
             <input
               type="checkbox" checked={filter.flags[flag]} data-flag={flag}
+              disabled={!filter.flags[flag] && unknownTo(fleet, withFlag(emptyFilter(), flag, true)).length > 0}
               onChange={() => show({ filter: withFlag(filter, flag, !filter.flags[flag]) }, true)}
             />
             {FLAG_NAMES[flag]}
@@ -52,12 +53,13 @@ export function Filters({ fleet, state: { filter }, shown, found, show }: View &
         </p>
         <Chips filter={filter} show={show} />
       </div>
+      {unknownTo(fleet, filter).map((query) => <p key={query} class="gap">{missingPart(summary, query)}</p>)}
     </section>
   );
 }
 
 /** Waits until the typing pauses, so that each letter need not be counted through. */
-function Search({ filter, show }: { filter: Filter; show: Show }): JSX.Element {
+function Search({ filter, show, patches }: { filter: Filter; show: Show; patches: boolean }): JSX.Element {
   const id = useId();
   const [text, setText] = useState(filter.text);
   const timer = useRef(0);
@@ -70,10 +72,11 @@ function Search({ filter, show }: { filter: Filter; show: Show }): JSX.Element {
   }, [filter.text]);
   return (
     <div class="search">
-      <label for={id} class="hidden">Search in nodes, tags and patches</label>
+      <label for={id} class="hidden">{patches ? "Search in nodes, tags and patches" : "Search in nodes and tags"}</label>
       <input
-        id={id} type="search" value={text} placeholder="Search nodes, tags, patches, CVE ids" autocomplete="off"
-        spellcheck={false} maxLength={200}
+        id={id} type="search" value={text} autocomplete="off"
+        placeholder={patches ? "Search nodes, tags, patches, CVE ids" : "Search nodes and tags"} spellcheck={false}
+        maxLength={200}
         onInput={(event) => {
           const typed = event.currentTarget.value;
           setText(typed);
@@ -229,18 +232,21 @@ function Menu(props: {
   );
 }
 
-function FacetMenu(props: { facet: Facet; fleet: Fleet; filter: Filter; show: Show }): JSX.Element {
-  const { facet, fleet, filter, show } = props;
+function FacetMenu(props: {
+  facet: Facet; fleet: Fleet; summary: Summary; filter: Filter; show: Show;
+}): JSX.Element {
+  const { facet, fleet, summary, filter, show } = props;
   const chosen = filter.values[facet];
+  const unknown = !fleet.findings && (facet === "severity" || facet === "patchState");
   return (
     <Menu
       name={FACET_NAMES[facet]} facet={facet} chosen={chosen.length}
-      body={() => (
+      body={() => (unknown ? <p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p> : (
         <Choices
           legend={FACET_NAMES[facet]} choices={choicesOf(fleet, filter, facet)} chosen={chosen}
           toggle={(value) => show({ filter: toggled(filter, facet, value) }, true)}
         />
-      )}
+      ))}
     />
   );
 }

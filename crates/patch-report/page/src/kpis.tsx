@@ -74,7 +74,8 @@ export function Kpis({ summary, fleet, state: { filter }, shown, show }: View): 
         {tiles.map((tile) => (
           <li key={tile.id}>
             <button
-              type="button" class={`kpi ${tile.value ? `kpi-${tile.tone}` : ""}`} disabled={!shown}
+              type="button" class={`kpi ${tile.value ? `kpi-${tile.tone}` : ""}`}
+              disabled={!shown || (tile.value === null && !tile.pressed)}
               aria-pressed={tile.pressed} data-kpi={tile.id} onClick={() => show({ filter: tile.next }, true)}
             >
               <span class="kpi-label">{tile.label}</span>

@@ -25,7 +25,7 @@ export function Lost(props: View & { fleet: Fleet }): JSX.Element {
   const meets = (row: { account: string; region?: string }): boolean =>
     (account.length === 0 || account.includes(row.account))
     && (row.region === undefined || region.length === 0 || region.includes(row.region))
-    && words.every((word) => Object.values(row).some((value) => String(value).toLowerCase().includes(word)));
+    && words.every((word) => Object.values(row).some((value) => String(value ?? "").toLowerCase().includes(word)));
   const silent = fleet.silent?.filter(meets) ?? null;
   const gone = fleet.gone?.filter(meets) ?? null;
   const days = summary.staleAfterDays;
@@ -73,8 +73,9 @@ export function List(props: {
   if (rows === null) return <Panel id={id} title={title}><p class="gap">{missingPart(summary, query)}</p></Panel>;
   const limit = printing ? Math.max(most, STEP) : most;
   const shown = (cell: Cell, column: number): ComponentChildren => {
+    if (cell === null) return <span class="soft">–</span>;
     if (typeof cell === "number") return count(cell);
-    return column === times ? seen(cell ?? "") : cell;
+    return column === times ? seen(cell) : cell;
   };
   const side = (column: number, text: string): string => (right.includes(column) ? "right" : unbroken(text));
   return (

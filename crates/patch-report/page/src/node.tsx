@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Fleet, type NameColumn, type Nodes, severityRank, type StringColumn } from "./data";
+import { type Fleet, type NameColumn, type Nodes, NOT_SCANNED, severityRank, type StringColumn } from "./data";
 import { compare, cvesOf } from "./figures";
 import { emptyFilter, withValues } from "./filter";
 import { Path } from "./filters";
@@ -86,9 +86,12 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
           />
         )}
       >
-        {fleet.findings
-          ? <FindingTable fleet={fleet} i={i} all={props.printing} key={state.node?.id ?? ""} />
-          : <p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p>}
+        {fleet.findings ? (
+          <FindingTable
+            fleet={fleet} i={i} all={props.printing} key={state.node?.id ?? ""}
+            none={nodes?.number.status[i] === NOT_SCANNED ? "Not known: this node was never scanned." : "None."}
+          />
+        ) : <p class="gap">{missingPart(summary, "QueryNonCompliantPatch")}</p>}
       </Panel>
       {tags && (
         <Panel id="tags" title="Tags">
@@ -114,7 +117,8 @@ function Facts({ nodes: { number }, text, i }: {
   return (
     <>
       {fact("Last scan", number.lastScan[i]! > 0
-        ? <>{time(number.lastScan[i]!)}{number.stale[i] === 1 && <span class="mark"> stale</span>}</> : "never")}
+        ? <>{time(number.lastScan[i]!)}{number.stale[i] === 1 && <span class="mark"> stale</span>}</>
+        : number.status[i] === NOT_SCANNED ? "never" : "time unknown")}
       {fact("Last seen", time(number.lastSeen[i]!))}
       {fact("Worst severity", text("severity") && <Severity severity={text("severity")} />)}
       {fact("Missing", reported(number.missing[i]!))}
@@ -143,7 +147,8 @@ function cellsOf({ strings, findings }: Fleet, i: number): string[][] {
 
 const SEVERITY = 3;
 
-function FindingTable({ fleet, i, all }: { fleet: Fleet; i: number; all: boolean }): JSX.Element {
+function FindingTable(props: { fleet: Fleet; i: number; all: boolean; none: string }): JSX.Element {
+  const { fleet, i, all } = props;
   // The worst first, until the reader asks for another order.
   const [sort, setSort] = useState<{ column: string; descending: boolean }>({ column: "Severity", descending: false });
   const rows = useMemo(() => {
@@ -153,7 +158,7 @@ function FindingTable({ fleet, i, all }: { fleet: Fleet; i: number; all: boolean
       ? severityRank(a[at]!) - severityRank(b[at]!) : compare(a[at]!.toLowerCase(), b[at]!.toLowerCase()))
       || compare(a[0]!, b[0]!));
   }, [fleet, i, sort]);
-  if (rows.length === 0) return <p class="note">None.</p>;
+  if (rows.length === 0) return <p class="note">{props.none}</p>;
   return (
     <Scroll label="Patches of this node">
       <table class="findings">
