@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agesOf, cvesOf, figuresOf, groupsOf, heatOf, missingOf, rateOf, valuesOf } from "./figures";
-import { emptyFilter, maskOf, patchesOfSeverity, shownOf, withValues } from "./filter";
-import { fleetOf } from "./data";
+import { agesOf, cvesOf, figuresOf, findingValuesOf, groupsOf, heatOf, missingOf, rateOf, valuesOf } from "./figures";
+import { emptyFilter, maskOf, patchesOfSeverity, patchesWanted, shownOf, statesWanted, withValues } from "./filter";
+import { fleetOf, SEVERITIES } from "./data";
 import { fleet, rawOf } from "./sample";
 
 test("the rate is rounded half up to one digit", () => {
@@ -95,6 +95,27 @@ test("missing patches count the nodes that only their patches tell of, and an ac
   };
   const alone = fleetOf({ ...raw, nodes: null, findings: { ...findings, others: names } });
   assert.deepEqual(counts(alone, no, new Uint32Array([0, 1, 2, 3])), [["KB1", 3, 2], ["KB2", 1, 1]]);
+});
+
+test("a severity and a state have as many nodes as they would show", () => {
+  const everyNode = new Uint8Array(4).fill(1);
+  const findings = four.findings!;
+  const counts = (mask: Uint8Array, severities: string[], states: string[]): [string, number][] => {
+    const { severities: bySeverity, states: byState } = findingValuesOf(
+      findings, mask, 0, patchesWanted(four, severities, null), statesWanted(findings, states),
+    );
+    return [...SEVERITIES.map((name, i): [string, number] => [name, bySeverity[i]!]),
+      ...findings.states.map((name, i): [string, number] => [name, byState[i]!])].filter(([, n]) => n > 0);
+  };
+  assert.deepEqual(counts(everyNode, [], []), [["CRITICAL", 1], ["HIGH", 1], ["MEDIUM", 3], ["LOW", 1], ["Missing", 3], ["Failed", 1]]);
+  assert.deepEqual(counts(everyNode, ["CRITICAL"], []), [["CRITICAL", 1], ["Failed", 1]]);
+  assert.deepEqual(counts(everyNode, [], ["Failed"]), [["CRITICAL", 1], ["Failed", 1]]);
+  assert.deepEqual(counts(new Uint8Array([0, 0, 1, 1]), [], []), [["MEDIUM", 1], ["Missing", 1]]);
+  // As the filter itself has it.
+  for (const severity of SEVERITIES) {
+    const [, nodes] = counts(everyNode, [], []).find(([name]) => name === severity) ?? [severity, 0];
+    assert.equal(shownOf(maskOf(four, withValues(emptyFilter(), "severity", [severity]))).length, nodes);
+  }
 });
 
 test("CVE ids are taken apart", () => {

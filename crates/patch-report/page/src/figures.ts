@@ -1,6 +1,6 @@
 /** What is counted of the nodes that are shown. The words are those of the glossary in docs/queries.md. */
 
-import { type Fleet, NONE, type Nodes, SEVERITIES, type StringColumn } from "./data";
+import { type Findings, type Fleet, NONE, type Nodes, SEVERITIES, type StringColumn } from "./data";
 
 /** Nodes by status. */
 export interface Counts { nodes: number; compliant: number; nonCompliant: number; notScanned: number }
@@ -216,6 +216,36 @@ export function missingOf(
 /** The ids in a value in which Systems Manager joins them by commas. */
 export function cvesOf(joined: string): string[] {
   return joined.split(",").map((id) => id.trim()).filter((id) => id !== "");
+}
+
+/**
+ * How many of the nodes in `mask`, the first of which has its findings at `first`, have a finding of which severity and
+ * of which state, of those findings that `wanted` (by patch) and `stateWanted` (by state) let count.
+ */
+export function findingValuesOf(
+  findings: Findings, mask: Uint8Array, first: number, wanted: Uint8Array, stateWanted: readonly boolean[],
+): { severities: Uint32Array; states: Uint32Array } {
+  const { start, which, state, rank, states } = findings;
+  const counts = { severities: new Uint32Array(SEVERITIES.length), states: new Uint32Array(states.length) };
+  // The last node that each was counted for, plus one.
+  const stamps = { severities: new Uint32Array(SEVERITIES.length), states: new Uint32Array(states.length) };
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i]) continue;
+    for (let j = start[first + i]!; j < start[first + i + 1]!; j++) {
+      const at = state[j]!;
+      if (!wanted[which[j]!] || !stateWanted[at]) continue;
+      const severity = rank[which[j]!]!;
+      if (stamps.severities[severity] !== i + 1) {
+        stamps.severities[severity] = i + 1;
+        counts.severities[severity]!++;
+      }
+      if (stamps.states[at] !== i + 1) {
+        stamps.states[at] = i + 1;
+        counts.states[at]!++;
+      }
+    }
+  }
+  return counts;
 }
 
 /** How many of the nodes in `mask` have which value: what a facet offers. */

@@ -5,7 +5,7 @@
  * a patch that is not in order: a node is shown if one and the same patch of it has all three.
  */
 
-import { type Fleet, type Nodes, NONE, STATUSES, type StringColumn, severityRank } from "./data";
+import { type Findings, type Fleet, type Nodes, NONE, STATUSES, type StringColumn, severityRank } from "./data";
 
 /** Facets that are a column of the nodes. */
 export const COLUMN_FACETS = ["account", "region", "platform", "os", "patchGroup", "state"] as const;
@@ -175,6 +175,20 @@ export function patchesOfSeverity(fleet: Fleet, severities: readonly string[]): 
   return findings.rank.map((rank) => (ranks.has(rank) ? 1 : 0));
 }
 
+/** By patch: 1 if its severity is asked for, and the patch itself. */
+export function patchesWanted(fleet: Fleet, severities: readonly string[], patch: PatchName | null): Uint8Array {
+  const { findings, strings } = fleet;
+  const wanted = patchesOfSeverity(fleet, severities);
+  if (!findings || !patch) return wanted;
+  const { id, title } = findings.patch;
+  return wanted.map((yes, i) => (yes && strings[id[i]!] === patch.id && strings[title[i]!] === patch.title ? 1 : 0));
+}
+
+/** By state: whether it is asked for. */
+export function statesWanted({ states }: Findings, chosen: readonly string[]): boolean[] {
+  return states.map((state) => chosen.length === 0 || chosen.includes(state === "" ? NONE : state));
+}
+
 /** `first` is where the findings of the mask's first node are. */
 function keepFindings(fleet: Fleet, mask: Uint8Array, first: number, filter: Filter, except?: string): void {
   const { findings } = fleet;
@@ -187,15 +201,8 @@ function keepFindings(fleet: Fleet, mask: Uint8Array, first: number, filter: Fil
     mask.fill(0);
     return;
   }
-  const wanted = patchesOfSeverity(fleet, severities);
-  if (patch) {
-    for (let i = 0; i < wanted.length; i++) {
-      const same = fleet.strings[findings.patch.id[i]!] === patch.id
-        && fleet.strings[findings.patch.title[i]!] === patch.title;
-      if (!same) wanted[i] = 0;
-    }
-  }
-  const stateWanted = findings.states.map((state) => states.length === 0 || states.includes(state === "" ? NONE : state));
+  const wanted = patchesWanted(fleet, severities, patch);
+  const stateWanted = statesWanted(findings, states);
   const { start, which, state } = findings;
   for (let i = 0; i < mask.length; i++) {
     if (!mask[i]) continue;

@@ -2,11 +2,11 @@
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Fleet, NONE, SEVERITIES, STATUSES, type Summary } from "./data";
-import { compare, valuesOf } from "./figures";
+import { type Findings, type Fleet, NONE, SEVERITIES, STATUSES, type Summary } from "./data";
+import { compare, findingValuesOf, valuesOf } from "./figures";
 import {
   COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf,
-  OTHERS_FACETS, othersMaskOf, toggled, type Tag, unknownTo, withFlag, withValues,
+  OTHERS_FACETS, othersMaskOf, patchesWanted, statesWanted, toggled, type Tag, unknownTo, withFlag, withValues,
 } from "./filter";
 import { missingPart, type Show, type View } from "./view";
 import { count, nodesOf, word } from "./words";
@@ -171,7 +171,7 @@ function useClosing(menu: RefObject<HTMLDetailsElement | null>): void {
   }, [menu]);
 }
 
-interface Choice { value: string; nodes: number | null }
+interface Choice { value: string; nodes: number }
 
 /** Choices with boxes, and a search among them if they are many. */
 function Choices(props: {
@@ -198,7 +198,7 @@ function Choices(props: {
               type="checkbox" value={value} checked={chosen.includes(value)} onChange={() => toggle(value)}
             />
             <span class="choice-text">{word(value) || "(empty)"}</span>
-            {nodes !== null && <span class="choice-count">{count(nodes)}</span>}
+            <span class="choice-count">{count(nodes)}</span>
           </label>
         ))}
       </div>
@@ -254,11 +254,7 @@ function FacetMenu(props: {
 /** What a facet offers, with how many nodes each would show under the other filters. */
 function choicesOf(fleet: Fleet, filter: Filter, facet: Facet): Choice[] {
   const { nodes, findings } = fleet;
-  if (facet === "severity") return SEVERITIES.map((value) => ({ value, nodes: null }));
-  if (facet === "patchState") {
-    const states = findings?.states.map((state) => state || NONE) ?? [];
-    return states.sort(compare).map((value) => ({ value, nodes: null }));
-  }
+  if (facet === "severity" || facet === "patchState") return findings ? findingChoices(fleet, findings, filter, facet) : [];
   if (!nodes) {
     const column = findings && (facet === "account" || facet === "region") ? findings.others.text[facet] : new Uint32Array(0);
     return valuesOf(fleet, othersMaskOf(fleet, filter, facet), column);
@@ -271,6 +267,20 @@ function choicesOf(fleet: Fleet, filter: Filter, facet: Facet): Choice[] {
   }
   const column = COLUMN_FACETS.find((known) => known === facet)!;
   return valuesOf(fleet, mask, nodes.text[column]);
+}
+
+function findingChoices(
+  fleet: Fleet, findings: Findings, filter: Filter, facet: "severity" | "patchState",
+): Choice[] {
+  const { values, patch } = filter;
+  const wanted = patchesWanted(fleet, facet === "severity" ? [] : values.severity, patch);
+  const states = statesWanted(findings, facet === "patchState" ? [] : values.patchState);
+  const [mask, first] = fleet.nodes
+    ? [maskOf(fleet, filter, facet), 0] : [othersMaskOf(fleet, filter, facet), findings.others.first];
+  const counts = findingValuesOf(findings, mask, first, wanted, states);
+  if (facet === "severity") return SEVERITIES.map((value, i) => ({ value, nodes: counts.severities[i]! }));
+  return findings.states.map((state, i) => ({ value: state || NONE, nodes: counts.states[i]! }))
+    .sort((a, b) => compare(a.value, b.value));
 }
 
 function TagMenu({ fleet, filter, show }: { fleet: Fleet; filter: Filter; show: Show }): JSX.Element {
