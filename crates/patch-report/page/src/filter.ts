@@ -59,6 +59,9 @@ export function withFlag(filter: Filter, flag: Flag, on: boolean): Filter {
   return { ...filter, flags: { ...filter.flags, [flag]: on } };
 }
 
+/** Of the text of a search, in characters: each word is looked for in every string of the data. */
+export const LONGEST_SEARCH = 200;
+
 /** The words to look for. All of them have to be in something of the node. */
 export function wordsOf(text: string): string[] {
   return text.toLowerCase().split(/\s+/).filter((word) => word !== "");

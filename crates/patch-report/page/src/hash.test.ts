@@ -27,7 +27,8 @@ for (const [name, hash] of [
   ["no pairs", "#content"], ["broken escapes", "#%E0%A4%A&%&=&=="], ["an unknown status", "#status=GOOD"],
   ["an unknown severity", "#severity=__proto__"], ["an unknown column", "#sort=-constructor"],
   ["names of JavaScript's", "#__proto__=1&constructor=2&toString=3"], ["a tag without a value", "#tag=Env"],
-  ["a node in four parts", "#node=1/2/3/4"], ["far too long", `#q=${"x".repeat(30_000)}`],
+  ["a node in four parts", "#node=1/2/3/4"], ["far too long", `#status=COMPLIANT&os=${"x".repeat(30_000)}`],
+  ["a search for more words than can be typed", `#q=${"x+".repeat(5000)}`],
   ["markup", "#<img src=x onerror=alert(1)>"],
 ] as const) {
   test(`a malformed address is ignored: ${name}`, () => {

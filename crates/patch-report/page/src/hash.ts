@@ -6,7 +6,7 @@
  */
 
 import { NUMBER_COLUMNS, SEVERITIES, STATUSES, STRING_COLUMNS } from "./data";
-import { emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Tag } from "./filter";
+import { emptyFilter, FACETS, type Facet, type Filter, FLAGS, LONGEST_SEARCH, type Tag } from "./filter";
 import type { Column, Sort } from "./sort";
 
 /** A node's own page. */
@@ -60,7 +60,7 @@ export function stateOf(hash: string): State {
       const chosen = filter.values[facet];
       if (!chosen.includes(value) && (!words || words.includes(value))) filter.values[facet] = [...chosen, value];
     } else if (flag) filter.flags[flag] = value === "1";
-    else if (name === "q") filter.text = value;
+    else if (name === "q") filter.text = value.length <= LONGEST_SEARCH ? value : "";
     else if (name === "tag") {
       const parts = split(value, 2);
       if (parts) tags.push({ key: parts[0]!, value: parts[1]! });
