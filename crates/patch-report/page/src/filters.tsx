@@ -6,7 +6,7 @@ import { type Findings, type Fleet, NONE, SEVERITIES, STATUSES, type Summary } f
 import { compare, findingValuesOf, valuesOf } from "./figures";
 import {
   COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf,
-  OTHERS_FACETS, othersMaskOf, patchesWanted, statesWanted, toggled, type Tag, unknownTo, withFlag, withValues,
+  LONGEST_SEARCH, OTHERS_FACETS, othersMaskOf, patchesWanted, statesWanted, toggled, type Tag, unknownTo, withFlag, withValues,
 } from "./filter";
 import { missingPart, type Show, type View } from "./view";
 import { count, nodesOf, word } from "./words";
@@ -46,7 +46,7 @@ export function Filters({ fleet, summary, state: { filter }, shown, found, show 
       </div>
       <Path filter={filter} show={show} />
       <div class="chosen">
-        <p class="result" role="status">
+        <p class="result" role="status" tabIndex={-1}>
           {nodes && <><strong>{count(shown?.nodes.length ?? 0)}</strong> of {nodesOf(nodes.count)}</>}
           {!nodes && <><strong>{count(found?.others.length ?? 0)}</strong> of {nodesOf(others)} with patches that are not in order</>}
           <span class="hidden"> shown</span>
@@ -76,7 +76,7 @@ function Search({ filter, show, patches }: { filter: Filter; show: Show; patches
       <input
         id={id} type="search" value={text} autocomplete="off"
         placeholder={patches ? "Search nodes, tags, patches, CVE ids" : "Search nodes and tags"} spellcheck={false}
-        maxLength={200}
+        maxLength={LONGEST_SEARCH}
         onInput={(event) => {
           const typed = event.currentTarget.value;
           setText(typed);
@@ -150,7 +150,7 @@ function Chips({ filter, show }: { filter: Filter; show: Show }): JSX.Element | 
   );
 }
 
-/** Closes an open menu on Escape and on a click elsewhere, as menus do. */
+/** Closes an open menu on Escape, and when the reader clicks or moves elsewhere, as menus do. */
 function useClosing(menu: RefObject<HTMLDetailsElement | null>): void {
   useEffect(() => {
     const close = (event: Event): void => {
@@ -162,11 +162,10 @@ function useClosing(menu: RefObject<HTMLDetailsElement | null>): void {
       } else if (event.target instanceof Node && details.contains(event.target)) return;
       details.open = false;
     };
-    document.addEventListener("pointerdown", close);
-    document.addEventListener("keydown", close);
+    const events = ["pointerdown", "focusin", "keydown"];
+    for (const event of events) document.addEventListener(event, close);
     return () => {
-      document.removeEventListener("pointerdown", close);
-      document.removeEventListener("keydown", close);
+      for (const event of events) document.removeEventListener(event, close);
     };
   }, [menu]);
 }

@@ -1,12 +1,13 @@
 /** Whose report this is, of when, how old what it says is, and what is missing from it. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { QueryRun, Summary } from "./data";
 import { Scroll } from "./parts";
 import { age, bytes, count, secondsOf, time, word } from "./words";
 
 const DAY = 86_400;
+const DARK = "(prefers-color-scheme: dark)";
 
 export function Header({ summary }: { summary: Summary }): JSX.Element {
   const made = secondsOf(summary.made) ?? 0;
@@ -97,7 +98,15 @@ function Notices({ summary, made }: { summary: Summary; made: number }): JSX.Ele
 
 /** Follows the system until it is pressed. Nothing is kept on the reader's machine. */
 function ThemeSwitch(): JSX.Element {
-  const [dark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  const [dark, setDark] = useState(() => matchMedia(DARK).matches);
+  useEffect(() => {
+    const system = matchMedia(DARK);
+    const follow = (): void => {
+      if (document.documentElement.dataset["theme"] === undefined) setDark(system.matches);
+    };
+    system.addEventListener("change", follow);
+    return () => system.removeEventListener("change", follow);
+  }, []);
   return (
     <button
       type="button" class="quiet no-print" aria-pressed={dark}

@@ -18,6 +18,11 @@ function textOf(id: string): string {
   return document.getElementById(id)?.textContent ?? "";
 }
 
+/** Tells the reader's tabs and history apart. */
+function titleOf({ node }: State): string {
+  return node ? `${node.id} – Patch compliance` : "Patch compliance";
+}
+
 /** Takes the place of what is there for readers without JavaScript. */
 function makeRoot(): HTMLElement {
   const root = document.createElement("div");
@@ -37,7 +42,11 @@ function start(): void {
   let printing = false;
 
   const paint = (): void => {
+    const focused = document.activeElement;
     render(<App {...{ summary, fleet, problem, state, shown, found, show, printing }} />, root);
+    document.title = titleOf(state);
+    // What took itself away, as a filter does that is removed, must not take the place of the keyboard along.
+    if (focused && !focused.isConnected) document.querySelector<HTMLElement>(".result")?.focus({ preventScroll: true });
   };
   const filterAnew = (): void => {
     if (!fleet) return;

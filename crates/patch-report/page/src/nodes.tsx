@@ -80,11 +80,11 @@ export function NodeTable(props: View & { fleet: Fleet; shown: Shown }): JSX.Ele
       )}
       {order.length > PAGE_SIZES[0]! && (
         <div class="pager no-print">
-          <button type="button" disabled={at === 0} onClick={() => setPage(0)}>First</button>
-          <button type="button" disabled={at === 0} onClick={() => setPage(at - 1)}>Previous</button>
+          <PageButton name="First" to={0} at={at} pages={pages} go={setPage} />
+          <PageButton name="Previous" to={at - 1} at={at} pages={pages} go={setPage} />
           <span role="status">Page {count(at + 1)} of {count(pages)}</span>
-          <button type="button" disabled={at === pages - 1} onClick={() => setPage(at + 1)}>Next</button>
-          <button type="button" disabled={at === pages - 1} onClick={() => setPage(pages - 1)}>Last</button>
+          <PageButton name="Next" to={at + 1} at={at} pages={pages} go={setPage} />
+          <PageButton name="Last" to={pages - 1} at={at} pages={pages} go={setPage} />
           <label>
             Rows{" "}
             <select value={size} onChange={(event) => setSize(Number(event.currentTarget.value))}>
@@ -95,6 +95,15 @@ export function NodeTable(props: View & { fleet: Fleet; shown: Shown }): JSX.Ele
       )}
     </Panel>
   );
+}
+
+/** One that leads nowhere says so and keeps the keyboard's place, which a disabled button would lose. */
+function PageButton(props: {
+  name: string; to: number; at: number; pages: number; go: (page: number) => void;
+}): JSX.Element {
+  const { name, to, at, pages, go } = props;
+  const leads = to >= 0 && to < pages && to !== at;
+  return <button type="button" aria-disabled={!leads} onClick={() => leads && go(to)}>{name}</button>;
 }
 
 /** A column that sorts: up, down, and then as the data came. */
