@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { QueryRun, Summary } from "./data";
 import { Scroll } from "./parts";
-import { age, bytes, count, secondsOf, time, word } from "./words";
+import { age, ageAt, bytes, count, secondsOf, sinceMade, time, word } from "./words";
 
 const DAY = 86_400;
 const DARK = "(prefers-color-scheme: dark)";
@@ -20,7 +20,7 @@ export function Header({ summary }: { summary: Summary }): JSX.Element {
     const stale = summary.staleAfterDays !== null && made - seconds > summary.staleAfterDays * DAY;
     return (
       <>
-        {time(seconds)} <span class={stale ? "loud" : "soft"}>({age(Math.max(0, made - seconds))} old when made)</span>
+        {time(seconds)} <span class={stale ? "loud" : "soft"}>({ageAt(made, seconds)})</span>
       </>
     );
   };
@@ -61,7 +61,7 @@ function Notices({ summary, made }: { summary: Summary; made: number }): JSX.Ele
   const newest = secondsOf(summary.newestScan);
   const limit = summary.staleAfterDays;
   const stale = newest !== null && limit !== null && made - newest > limit * DAY;
-  const sinceMade = Date.now() / 1000 - made;
+  const since = made > 0 ? sinceMade(made, Date.now() / 1000) : null;
   return (
     <>
       {(summary.incomplete || failed.length > 0) && (
@@ -87,11 +87,7 @@ function Notices({ summary, made }: { summary: Summary; made: number }): JSX.Ele
           </p>
         </div>
       )}
-      {made > 0 && sinceMade > DAY && (
-        <div class="notice">
-          <p>This report was made {age(sinceMade)} ago. It says what was known then.</p>
-        </div>
-      )}
+      {since !== null && <div class="notice"><p>{since}</p></div>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, bytes, count, iso, rateInWords, secondsOf, time } from "./words";
+import { age, ageAt, bytes, count, iso, rateInWords, secondsOf, sinceMade, time } from "./words";
 
 test("times are UTC", () => {
   assert.equal(iso(1_768_478_400), "2026-01-15T12:00:00Z");
@@ -15,6 +15,19 @@ test("ages are in whole units", () => {
   for (const [seconds, expected] of [
     [0, "less than a minute"], [60, "1 minute"], [7199, "1 hour"], [86_400, "1 day"], [30 * 86_400, "30 days"],
   ] as const) assert.equal(age(seconds), expected);
+});
+
+test("what is later than the report is told from what is new", () => {
+  assert.equal(ageAt(1_000_000, 1_000_000 - 7200), "2 hours old when made");
+  assert.equal(ageAt(1_000_000, 1_000_060), "less than a minute old when made");
+  assert.equal(ageAt(1_000_000, 1_000_000 + 7200), "2 hours later than the report: a clock is wrong");
+});
+
+test("a report that is old says so, and one that is not made yet", () => {
+  assert.equal(sinceMade(1_000_000, 1_000_000 + 3600), null);
+  assert.equal(sinceMade(1_000_000, 1_000_000 - 60), null);
+  assert.match(sinceMade(1_000_000, 1_000_000 + 3 * 86_400)!, /made 3 days ago/);
+  assert.match(sinceMade(1_000_000, 1_000_000 - 3 * 86_400)!, /made in 3 days: a clock is wrong/);
 });
 
 test("numbers read as in the rest of the product", () => {

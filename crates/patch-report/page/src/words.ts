@@ -48,6 +48,24 @@ export function age(seconds: number): string {
   return "less than a minute";
 }
 
+/** Clocks differ by less than this, in seconds. */
+const SAME_TIME = 300;
+
+/** How old something was at a time, or that it was later, so that one of the clocks is wrong. */
+export function ageAt(time: number, seconds: number): string {
+  const old = time - seconds;
+  return old < -SAME_TIME ? `${age(-old)} later than the report: a clock is wrong` : `${age(Math.max(0, old))} old when made`;
+}
+
+/** What to say of when the report was made, if anything: that it is old, or that the clock now is behind it. */
+export function sinceMade(made: number, now: number): string | null {
+  const since = now - made;
+  if (since < -SAME_TIME) {
+    return `By this computer's clock this report will be made in ${age(-since)}: a clock is wrong. Ages are those of when it was made.`;
+  }
+  return since > 86_400 ? `This report was made ${age(since)} ago. It says what was known then.` : null;
+}
+
 export function bytes(value: number | null): string {
   if (value === null) return "";
   if (value < 1e6) return `${one.format(value / 1e3)} kB`;
