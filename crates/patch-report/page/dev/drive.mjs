@@ -126,6 +126,7 @@ const modes = {
       const found = await page.evaluate(() => ({
         alien: document.querySelectorAll("main img, main iframe, main script, main [onload], main [onerror], main a[href^='javascript']").length,
         styled: document.querySelectorAll("[style]").length,
+        tall: [...document.querySelectorAll("tr, li, .fact, h2")].filter((part) => part.offsetHeight > 400).length,
         wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
       }));
       for (const [what, number] of Object.entries(found)) if (number > 0) wrong(`${where}: ${number} ${what}`);

@@ -39,7 +39,7 @@ const ATTACKS = [
   "<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "\"><svg onload=alert(1)>", "=1+1", "+1", "-1",
   "@SUM(A1)", "\t=1", "\r=1", "=HYPERLINK(\"http://example.com\",\"x\")", "javascript:alert(1)", "__proto__",
   "constructor", "toString", "<!--", "]]>", "&lt;b&gt;", "{{7*7}}", "${7*7}", "\u202egnp.exe", "\u0000nul", "a\nb",
-  "a,b;c\"d", "ä ö ü 漢字 🙂", "x".repeat(300), "../../etc/passwd", "a~b/c#d&e=f%20",
+  "a,b;c\"d", "ä ö ü 漢字 🙂", "x".repeat(300), "long ".repeat(20_000), "../../etc/passwd", "a~b/c#d&e=f%20",
 ];
 const attack = () => pick(ATTACKS);
 

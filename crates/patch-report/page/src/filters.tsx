@@ -8,8 +8,9 @@ import {
   COLUMN_FACETS, emptyFilter, FACETS, type Facet, type Filter, FLAGS, type Flag, isEmpty, maskOf,
   LONGEST_SEARCH, OTHERS_FACETS, othersMaskOf, patchesWanted, statesWanted, toggled, type Tag, unknownTo, withFlag, withValues,
 } from "./filter";
+import { Name } from "./parts";
 import { missingPart, type Show, type View } from "./view";
-import { count, nodesOf, word } from "./words";
+import { count, nodesOf, short, word } from "./words";
 
 export const FACET_NAMES: Record<Facet, string> = {
   account: "Account", region: "Region", platform: "Platform", os: "OS version", patchGroup: "Patch group",
@@ -93,23 +94,26 @@ export function Path({ filter, show, node }: { filter: Filter; show: Show; node?
   const account = filter.values.account.length === 1 ? filter.values.account[0] : undefined;
   const region = filter.values.region.length === 1 ? filter.values.region[0] : undefined;
   const to = (next: Filter): (() => void) => () => show({ filter: next, node: null }, true);
-  const steps: { text: string; go: () => void }[] = [
-    { text: "All accounts", go: to(withValues(withValues(filter, "account", []), "region", [])) },
+  const steps: { kind: string; name?: string; go: () => void }[] = [
+    { kind: "All accounts", go: to(withValues(withValues(filter, "account", []), "region", [])) },
   ];
-  if (account) steps.push({ text: `Account ${account}`, go: to(withValues(filter, "region", [])) });
-  if (region) steps.push({ text: `Region ${region}`, go: to(filter) });
-  if (node !== undefined) steps.push({ text: `Node ${node}`, go: () => undefined });
+  if (account) steps.push({ kind: "Account", name: account, go: to(withValues(filter, "region", [])) });
+  if (region) steps.push({ kind: "Region", name: region, go: to(filter) });
+  if (node !== undefined) steps.push({ kind: "Node", name: node, go: () => undefined });
   if (steps.length === 1) return null;
   return (
     <nav class="path" aria-label="Drill-down">
       <ol>
-        {steps.map(({ text, go }, i) => (
-          <li key={text}>
-            {i === steps.length - 1
-              ? <span aria-current="page">{text}</span>
-              : <button type="button" class="link" onClick={go}>{text}</button>}
-          </li>
-        ))}
+        {steps.map(({ kind, name, go }, i) => {
+          const text = name === undefined ? kind : <>{kind} <Name text={name} /></>;
+          return (
+            <li key={kind}>
+              {i === steps.length - 1
+                ? <span aria-current="page">{text}</span>
+                : <button type="button" class="link" onClick={go}>{text}</button>}
+            </li>
+          );
+        })}
       </ol>
     </nav>
   );
@@ -117,28 +121,28 @@ export function Path({ filter, show, node }: { filter: Filter; show: Show; node?
 
 function Chips({ filter, show }: { filter: Filter; show: Show }): JSX.Element | null {
   if (isEmpty(filter)) return null;
-  const chips: { text: string; without: Filter }[] = [];
-  if (filter.text.trim() !== "") chips.push({ text: `Search: ${filter.text}`, without: { ...filter, text: "" } });
+  const chips: { of: string; value?: string; without: Filter }[] = [];
+  if (filter.text.trim() !== "") chips.push({ of: "Search", value: filter.text, without: { ...filter, text: "" } });
   for (const facet of FACETS) {
     for (const value of filter.values[facet]) {
-      chips.push({ text: `${FACET_NAMES[facet]}: ${word(value)}`, without: toggled(filter, facet, value) });
+      chips.push({ of: FACET_NAMES[facet], value: word(value), without: toggled(filter, facet, value) });
     }
   }
   for (const flag of FLAGS) {
-    if (filter.flags[flag]) chips.push({ text: FLAG_NAMES[flag], without: withFlag(filter, flag, false) });
+    if (filter.flags[flag]) chips.push({ of: FLAG_NAMES[flag], without: withFlag(filter, flag, false) });
   }
   for (const tag of filter.tags) {
     const tags = filter.tags.filter((other) => other !== tag);
-    chips.push({ text: `Tag ${tag.key}: ${tag.value}`, without: { ...filter, tags } });
+    chips.push({ of: `Tag ${tag.key}`, value: tag.value, without: { ...filter, tags } });
   }
-  if (filter.patch) chips.push({ text: `Patch: ${filter.patch.id}`, without: { ...filter, patch: null } });
+  if (filter.patch) chips.push({ of: "Patch", value: filter.patch.id, without: { ...filter, patch: null } });
   return (
     <ul class="chips" aria-label="Filters in effect">
-      {chips.map(({ text, without }) => (
-        <li key={text}>
+      {chips.map(({ of, value, without }) => (
+        <li key={JSON.stringify([of, value])}>
           <button type="button" class="chip" onClick={() => show({ filter: without }, true)}>
             <span class="hidden">Remove the filter </span>
-            <span class="chip-text">{text}</span>
+            <span class="chip-text"><Name text={of} />{value !== undefined && <>: <Name text={value} /></>}</span>
             <span class="no-print" aria-hidden="true">×</span>
           </button>
         </li>
@@ -196,7 +200,7 @@ function Choices(props: {
             <input
               type="checkbox" value={value} checked={chosen.includes(value)} onChange={() => toggle(value)}
             />
-            <span class="choice-text">{word(value) || "(empty)"}</span>
+            <span class="choice-text"><Name text={word(value) || "(empty)"} /></span>
             <span class="choice-count">{count(nodes)}</span>
           </label>
         ))}
@@ -309,7 +313,7 @@ function TagChoices({ fleet, filter, show }: { fleet: Fleet; filter: Filter; sho
     <>
       <label class="tag-key" for={id}>Key</label>
       <select id={id} value={key} onChange={(event) => setKey(event.currentTarget.value)}>
-        {keys.map((name) => <option key={name} value={name}>{name}</option>)}
+        {keys.map((name) => <option key={name} value={name}>{short(name)}</option>)}
       </select>
       <Choices
         key={key} legend={`values of the tag ${key}`} choices={choices}

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import type { Fleet } from "./data";
 import { wordsOf } from "./filter";
-import { Panel, SaveButton, Scroll } from "./parts";
+import { Name, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, missingPart, type View } from "./view";
 import { count, secondsOf, time, unbroken } from "./words";
 
@@ -75,7 +75,7 @@ export function List(props: {
   const shown = (cell: Cell, column: number): ComponentChildren => {
     if (cell === null) return <span class="soft">–</span>;
     if (typeof cell === "number") return count(cell);
-    return column === times ? seen(cell) : cell;
+    return <Name text={column === times ? seen(cell) : cell} />;
   };
   const side = (column: number, text: string): string => (right.includes(column) ? "right" : unbroken(text));
   return (

@@ -8,7 +8,7 @@ import { emptyFilter, withValues } from "./filter";
 import { Path } from "./filters";
 import type { NodeName } from "./hash";
 import { FINDING_HEAD, findingRows, SortHead, tagsOf } from "./nodes";
-import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
+import { Name, Panel, SaveButton, Scroll, Severity, Status } from "./parts";
 import { Cves } from "./patches";
 import { fileName, missingPart, type View } from "./view";
 import { count, time, unbroken } from "./words";
@@ -42,8 +42,8 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
       <section class="panel">
         <h2 ref={heading} tabIndex={-1}>No such node</h2>
         <p>
-          This report knows no node <bdi>{name.id}</bdi> in account <bdi>{name.account}</bdi> and Region{" "}
-          <bdi>{name.region}</bdi>. {!fleet.nodes && missingPart(summary, "QueryNodes")}
+          This report knows no node <Name text={name.id} /> in account <Name text={name.account} /> and Region{" "}
+          <Name text={name.region} />. {!fleet.nodes && missingPart(summary, "QueryNodes")}
         </p>
         {back}
       </section>
@@ -60,7 +60,7 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
       </div>
       <section class="panel">
         <div class="panel-head">
-          <h2 id="node" ref={heading} tabIndex={-1}>{text("name") || text("computer") || name.id}</h2>
+          <h2 id="node" ref={heading} tabIndex={-1}><Name text={text("name") || text("computer") || name.id} /></h2>
           {nodes && <Status status={nodes.number.status[i]!} />}
         </div>
         <dl class="facts">
@@ -105,7 +105,8 @@ export function NodePage(props: View & { fleet: Fleet; name: NodeName }): JSX.El
 }
 
 function Fact({ title, value }: { title: string; value: ComponentChildren }): JSX.Element {
-  return <div class="fact"><dt>{title}</dt><dd>{value === "" ? <span class="soft">–</span> : value}</dd></div>;
+  const shown = typeof value === "string" ? <Name text={value} /> : value;
+  return <div class="fact"><dt><Name text={title} /></dt><dd>{value === "" ? <span class="soft">–</span> : shown}</dd></div>;
 }
 
 /** What `QueryNodes` says of a node. */
@@ -132,7 +133,7 @@ function Facts({ nodes: { number }, text, i }: {
       {fact("Patch group", text("patchGroup"))}
       {fact("Baseline", text("baseline"))}
       {fact("Agent", (
-        <>{text("agent") || "–"}{number.behind[i] === 1 && <span class="mark"> behind</span>}</>
+        <><Name text={text("agent") || "–"} />{number.behind[i] === 1 && <span class="mark"> behind</span>}</>
       ))}
       {fact("Instance status", text("state"))}
       {fact("Computer name", text("computer"))}
@@ -175,12 +176,12 @@ function FindingTable(props: { fleet: Fleet; i: number; all: boolean; none: stri
         <tbody>
           {rows.map((cells, row) => (
             <tr key={row}>
-              <th scope="row" class={unbroken(cells[0]!)}>{cells[0]}</th>
-              <td>{cells[1]}</td>
-              <td class={unbroken(cells[2]!)}>{cells[2]}</td>
+              <th scope="row" class={unbroken(cells[0]!)}><Name text={cells[0]!} /></th>
+              <td><Name text={cells[1]!} /></td>
+              <td class={unbroken(cells[2]!)}><Name text={cells[2]!} /></td>
               <td><Severity severity={cells[SEVERITY]!} /></td>
-              <td>{cells[4]}</td>
-              <td class={unbroken(cells[5]!)}>{cells[5]}</td>
+              <td><Name text={cells[4]!} /></td>
+              <td class={unbroken(cells[5]!)}><Name text={cells[5]!} /></td>
               <td><Cves ids={cvesOf(cells[6]!)} all={all} /></td>
             </tr>
           ))}

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import { type Fleet, type Findings, type Nodes, STATUSES, type StringColumn } from "./data";
 import { hashOf, type NodeName, type State } from "./hash";
-import { Panel, SaveButton, Scroll, Severity, Status } from "./parts";
+import { Name, Panel, SaveButton, Scroll, Severity, Status } from "./parts";
 import { type Column, type Sort, sorted } from "./sort";
 import { fileName, type Shown, type View } from "./view";
 import { count, iso, time, unbroken } from "./words";
@@ -138,15 +138,16 @@ export function SortHead(props: {
 
 function NodeRow({ fleet, nodes, i, state }: { fleet: Fleet; nodes: Nodes; i: number; state: State }): JSX.Element {
   const text = (column: StringColumn): string => fleet.strings[nodes.text[column][i]!] ?? "";
+  const shown = (column: StringColumn): JSX.Element => <Name text={text(column)} />;
   const { number } = nodes;
   const reported = (value: number): ComponentChildren => (value < 0 ? <span class="soft">–</span> : count(value));
   const node: NodeName = { account: text("account"), region: text("region"), id: text("id") };
   return (
     <tr>
-      <th scope="row" class={unbroken(node.id)}><a href={`#${hashOf({ ...state, node })}`} data-node={node.id}>{node.id || "(no id)"}</a></th>
-      <td class={unbroken(text("name"))}>{text("name")}</td>
-      <td class={unbroken(node.account)}>{node.account}</td>
-      <td class={unbroken(node.region)}>{node.region}</td>
+      <th scope="row" class={unbroken(node.id)}><a href={`#${hashOf({ ...state, node })}`} data-node={node.id}><Name text={node.id || "(no id)"} /></a></th>
+      <td class={unbroken(text("name"))}>{shown("name")}</td>
+      <td class={unbroken(node.account)}>{shown("account")}</td>
+      <td class={unbroken(node.region)}>{shown("region")}</td>
       <td><Status status={number.status[i]!} /></td>
       <td><Severity severity={text("severity")} /></td>
       <td class="right">{reported(number.missing[i]!)}</td>
@@ -160,13 +161,13 @@ function NodeRow({ fleet, nodes, i, state }: { fleet: Fleet; nodes: Nodes; i: nu
         {time(number.lastScan[i]!, false)}
         {number.stale[i] === 1 && <span class="mark"> stale</span>}
       </td>
-      <td>{text("platform")}</td>
-      <td>{text("os")}</td>
-      <td class={unbroken(text("patchGroup"))}>{text("patchGroup")}</td>
-      <td class={unbroken(text("agent"))}>{text("agent")}{number.behind[i] === 1 && <span class="mark"> behind</span>}</td>
-      <td class={unbroken(text("state"))}>{text("state")}</td>
-      <td>{text("computer")}</td>
-      <td class={unbroken(text("ip"))}>{text("ip")}</td>
+      <td>{shown("platform")}</td>
+      <td>{shown("os")}</td>
+      <td class={unbroken(text("patchGroup"))}>{shown("patchGroup")}</td>
+      <td class={unbroken(text("agent"))}>{shown("agent")}{number.behind[i] === 1 && <span class="mark"> behind</span>}</td>
+      <td class={unbroken(text("state"))}>{shown("state")}</td>
+      <td>{shown("computer")}</td>
+      <td class={unbroken(text("ip"))}>{shown("ip")}</td>
     </tr>
   );
 }

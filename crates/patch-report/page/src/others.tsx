@@ -7,7 +7,7 @@ import type { Findings, Fleet } from "./data";
 import { hashOf, type NodeName } from "./hash";
 import { List } from "./lost";
 import { FINDING_HEAD, findingRows } from "./nodes";
-import { SaveButton } from "./parts";
+import { Name, SaveButton } from "./parts";
 import { fileName, type View } from "./view";
 import { count } from "./words";
 
@@ -38,7 +38,7 @@ export function OtherNodes(props: View & { fleet: Fleet; findings: Findings; lis
       head={HEAD} right={[3, 4, 5]} rows={rows}
       first={(row) => {
         const node = names[row]!;
-        return <a href={`#${hashOf({ ...state, node })}`} data-node={node.id}>{node.id || "(no id)"}</a>;
+        return <a href={`#${hashOf({ ...state, node })}`} data-node={node.id}><Name text={node.id || "(no id)"} /></a>;
       }}
       actions={(
         <SaveButton

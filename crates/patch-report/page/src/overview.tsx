@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import { type Counts, type Group, type Heat, rateOf } from "./figures";
 import { type Facet, type Filter, toggled, withValues } from "./filter";
-import { Bar, CountsInWords, Panel, SaveButton, Scroll } from "./parts";
+import { Bar, CountsInWords, Name, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, goTo, type Show, type Shown, type View } from "./view";
 import { count, nodesOf, rateInWords, unbroken } from "./words";
 
@@ -54,7 +54,7 @@ export function HeatTable(props: View & { shown: Shown }): JSX.Element {
             <tr>
               <th scope="col">Account</th>
               <th scope="col">All Regions</th>
-              {table.regions.map((region) => <th key={region} scope="col" class={unbroken(region, LONGEST)}>{region}</th>)}
+              {table.regions.map((region) => <th key={region} scope="col" class={unbroken(region, LONGEST)}><Name text={region} /></th>)}
             </tr>
           </thead>
           <tbody>
@@ -64,7 +64,7 @@ export function HeatTable(props: View & { shown: Shown }): JSX.Element {
                   <button
                     type="button" class="link clamped" onClick={() => show({ filter: only(filter, row.account, null) }, true)}
                   >
-                    {row.account}
+                    <Name text={row.account} />
                   </button>
                 </th>
                 <td class={heatClass(row.total)}><Rate counts={row.total} /></td>
@@ -78,7 +78,7 @@ export function HeatTable(props: View & { shown: Shown }): JSX.Element {
                       }}
                     >
                       <Rate counts={cell} />
-                      <span class="hidden"> Show the nodes of {row.account} in {table.regions[i]}</span>
+                      <span class="hidden"> Show the nodes of <Name text={row.account} /> in <Name text={table.regions[i]!} /></span>
                     </button>
                   </td>
                 ) : <td key={table.regions[i]} class="none"><span class="hidden">no nodes</span></td>))}
@@ -159,10 +159,10 @@ export function Groups(props: {
                     type="button" class="link group-name clamped" aria-pressed={filter.values[facet].includes(group.value)}
                     onClick={() => show({ filter: toggled(filter, facet, group.value) }, true)}
                   >
-                    {group.value}
+                    <Name text={group.value} />
                   </button>
                 )
-                : <span class="group-name">{group.value}</span>}
+                : <span class="group-name"><Name text={group.value} /></span>}
               <span class="group-rate"><strong>{rateInWords(group.compliant, group.nodes)}</strong> of {nodesOf(group.nodes)}</span>
             </div>
             <Bar counts={group} />

@@ -7,7 +7,7 @@ import type { Cell } from "./csv";
 import { save } from "./csv";
 import { STATUSES } from "./data";
 import type { Counts } from "./figures";
-import { count, word } from "./words";
+import { count, short, word } from "./words";
 
 export function Panel(props: {
   id: string; title: string; note?: ComponentChildren; actions?: ComponentChildren; children: ComponentChildren;
@@ -39,6 +39,14 @@ export function SaveButton(props: {
   );
 }
 
+/** Characters; the titles of most patches have fewer. */
+const LONG = 120;
+
+/** What somebody's machine calls something: it may neither turn round the words beside it nor fill the page. */
+export function Name({ text }: { text: string }): JSX.Element {
+  return <bdi class={text.length > LONG ? "long" : undefined}>{short(text)}</bdi>;
+}
+
 const SHAPES = ["●", "▲", "○"] as const;
 
 /** A status in its colour, with a shape and a word that say the same. */
@@ -53,7 +61,7 @@ export function Status({ status }: { status: number }): JSX.Element {
 
 export function Severity({ severity }: { severity: string }): JSX.Element | null {
   if (severity === "") return null;
-  const known = word(severity.toUpperCase());
+  const known = <Name text={word(severity.toUpperCase())} />;
   return <span class={`severity severity-${SEVERITY_CLASSES.get(severity.toUpperCase()) ?? "other"}`}>{known}</span>;
 }
 

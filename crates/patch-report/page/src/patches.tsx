@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import type { MissingPatch } from "./figures";
 import { withValues } from "./filter";
-import { Panel, SaveButton, Scroll, Severity } from "./parts";
+import { Name, Panel, SaveButton, Scroll, Severity } from "./parts";
 import { fileName, goTo, missingPart, type View } from "./view";
 import { count, unbroken } from "./words";
 
@@ -60,13 +60,13 @@ export function MissingPatches(props: View): JSX.Element {
                         if (!chosen) goTo(shown ? "nodes" : "others");
                       }}
                     >
-                      {patch.id || "(no id)"}
+                      <Name text={patch.id || "(no id)"} />
                     </button>
-                    {patch.title !== patch.id && <div class="sub">{patch.title}</div>}
+                    {patch.title !== patch.id && <div class="sub"><Name text={patch.title} /></div>}
                   </th>
                   <td>
                     <Severity severity={patch.severity} />
-                    {patch.patchSeverity !== "" && <div class="sub">vendor: {patch.patchSeverity}</div>}
+                    {patch.patchSeverity !== "" && <div class="sub">vendor: <Name text={patch.patchSeverity} /></div>}
                   </td>
                   <td><Cves ids={patch.cves} all={printing} /></td>
                   <td class="right">{count(patch.nodes)}</td>
@@ -100,7 +100,7 @@ export function Cves({ ids, all }: { ids: readonly string[]; all: boolean }): JS
   if (ids.length === 0) return null;
   // Ids are broken between and not within.
   const list = (some: readonly string[]): JSX.Element[] => some.map((id, i) => (
-    <span key={id}>{i > 0 && ", "}<span class={unbroken(id)}>{id}</span></span>
+    <span key={id}>{i > 0 && ", "}<span class={unbroken(id)}><Name text={id} /></span></span>
   ));
   if (all || ids.length <= FEW_CVES + 1) return <span class="cves">{list(ids)}</span>;
   return (

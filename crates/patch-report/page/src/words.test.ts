@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, ageAt, bytes, count, iso, rateInWords, secondsOf, sinceMade, time } from "./words";
+import { age, ageAt, bytes, count, iso, rateInWords, secondsOf, short, sinceMade, time } from "./words";
 
 test("times are UTC", () => {
   assert.equal(iso(1_768_478_400), "2026-01-15T12:00:00Z");
@@ -28,6 +28,12 @@ test("a report that is old says so, and one that is not made yet", () => {
   assert.equal(sinceMade(1_000_000, 1_000_000 - 60), null);
   assert.match(sinceMade(1_000_000, 1_000_000 + 3 * 86_400)!, /made 3 days ago/);
   assert.match(sinceMade(1_000_000, 1_000_000 - 3 * 86_400)!, /made in 3 days: a clock is wrong/);
+});
+
+test("a text longer than anybody reads is cut, and no letter in two", () => {
+  assert.equal(short("x".repeat(300)), "x".repeat(300));
+  assert.equal(short("x".repeat(100_000)), `${"x".repeat(300)}…`);
+  assert.equal(short(`${"x".repeat(299)}🙂🙂`), `${"x".repeat(299)}…`);
 });
 
 test("numbers read as in the rest of the product", () => {

@@ -72,6 +72,15 @@ export function bytes(value: number | null): string {
   return value < 1e9 ? `${one.format(value / 1e6)} MB` : `${one.format(value / 1e9)} GB`;
 }
 
+/** A text as far as anybody reads it; the whole of it is in the CSV. */
+export function short(text: string): string {
+  // Not within a pair of code units that are one letter.
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
+/** Characters. A tag of AWS's has up to 256. */
+const LONGEST = 300;
+
 /** The class of a text that is not to be broken; one longer than the ids of its kind may be. */
 export function unbroken(text: string, longest = 24): string {
   return text.length <= longest ? "fixed" : "";
