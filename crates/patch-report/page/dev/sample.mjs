@@ -1,7 +1,8 @@
 /**
  * Writes a report of a made-up fleet, as `patch-report` would: for looking at the page and for measuring it.
  *
- *   node dev/sample.mjs OUT [--nodes 60] [--findings 20] [--others 0] [--hostile] [--failed QUERY,…]
+ *   node dev/sample.mjs OUT [--nodes 60] [--findings 20] [--others 0] [--accounts N] [--regions 7]
+ *     [--compliant] [--hostile] [--failed QUERY,…]
  *
  * The same arguments give the same fleet.
  */
@@ -15,7 +16,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     nodes: { type: "string", default: "60" }, findings: { type: "string", default: "20" },
-    hostile: { type: "boolean", default: false }, others: { type: "string", default: "0" }, failed: { type: "string", default: "" },
+    hostile: { type: "boolean", default: false }, others: { type: "string", default: "0" }, accounts: { type: "string" }, regions: { type: "string", default: "7" },
+    compliant: { type: "boolean", default: false }, failed: { type: "string", default: "" },
   },
 });
 const NODES = Number(values.nodes);
@@ -53,9 +55,14 @@ function s(text) {
 
 const MADE = Date.parse("2026-01-15T12:00:00Z") / 1000;
 const DAY = 86400;
-const accounts = Array.from({ length: Math.max(3, Math.min(120, Math.round(NODES / 250))) }, () =>
+const ACCOUNTS = Number(values.accounts ?? Math.max(3, Math.min(120, Math.round(NODES / 250))));
+const accounts = Array.from({ length: ACCOUNTS }, () =>
   String(100000000000 + below(899999999) * 1000 + below(1000)).slice(0, 12));
-const regions = ["eu-central-1", "eu-west-1", "us-east-1", "us-west-2", "ap-southeast-2", "ap-northeast-1", "sa-east-1"];
+const regions = [
+  "eu-central-1", "eu-west-1", "us-east-1", "us-west-2", "ap-southeast-2", "ap-northeast-1", "sa-east-1",
+  "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ca-central-1", "eu-north-1", "eu-west-2", "eu-west-3",
+  "us-east-2", "us-west-1",
+].slice(0, Number(values.regions));
 const systems = [
   ["Linux", "Amazon Linux 2"], ["Linux", "Amazon Linux 2023"], ["Linux", "Ubuntu 22.04"], ["Linux", "SLES 15.5"],
   ["Linux", "Red Hat Enterprise Linux 9.3"], ["Linux", "Red Hat Enterprise Linux 8.10"],
@@ -92,7 +99,7 @@ const nodes = Object.fromEntries(columns.map((column) => [column, []]));
 const findings = { count: [], patch: [], state: [] };
 const where = Array.from({ length: NODES }, () => {
   const account = Math.floor(accounts.length * Math.pow(below(10000) / 10000, 1.5));
-  return [accounts[account], regions[Math.min(below(7), below(4) + (account % 4))], `i-${below(2 ** 32).toString(16).padStart(8, "0")}${below(2 ** 32).toString(16).padStart(8, "0")}0`];
+  return [accounts[account], regions[Math.min(below(regions.length), below(regions.length - 3) + (account % 4))], `i-${below(2 ** 32).toString(16).padStart(8, "0")}${below(2 ** 32).toString(16).padStart(8, "0")}0`];
 }).sort((a, b) => (a.join() < b.join() ? -1 : 1));
 const states = ["Missing", "Missing", "Missing", "Missing", "Missing", "Failed", "InstalledPendingReboot", "InstalledRejected"];
 const total = { compliant: 0, nonCompliant: 0, notScanned: 0, stale: 0, waiting: 0, behind: 0 };
@@ -100,7 +107,7 @@ let newest = 0;
 let oldest = 0;
 where.forEach(([account, region, id], i) => {
   const [platform, os] = pick(systems);
-  const status = below(100) < 64 - (accounts.indexOf(account) % 5) * 11 ? 0 : below(10) === 0 ? 2 : 1;
+  const status = values.compliant ? 0 : below(100) < 64 - (accounts.indexOf(account) % 5) * 11 ? 0 : below(10) === 0 ? 2 : 1;
   const age = status === 2 ? 0 : below(12) === 0 ? 31 + below(90) : below(9);
   const lastScan = status === 2 ? 0 : MADE - age * DAY - below(DAY);
   const stale = lastScan > 0 && MADE - lastScan > 30 * DAY ? 1 : 0;

@@ -42,6 +42,18 @@ export function App(props: View): JSX.Element {
   );
 }
 
+/** Regions that half the page's width has room for, and half of a very wide one. */
+const FEW_REGIONS = 4;
+const MANY_REGIONS = 9;
+
+/** Which panels stand beside which: a table of many Regions has a row of its own, and no patches need no height. */
+function layoutOf({ fleet, found }: View): string {
+  // Of the whole fleet, so that no panel moves when the reader chooses a Region.
+  const regions = fleet?.nodes?.regions ?? 0;
+  if (regions > FEW_REGIONS) return regions > MANY_REGIONS ? "wide-heat widest-heat" : "wide-heat";
+  return found && found.missing.length === 0 ? "no-patches" : "";
+}
+
 function Overview(props: View): JSX.Element {
   const { summary, fleet, problem, shown, found, show } = props;
   return (
@@ -50,7 +62,7 @@ function Overview(props: View): JSX.Element {
       <Kpis {...props} />
       {!fleet && problem === null && <p class="loading" role="status">Unpacking the data …</p>}
       {fleet && !shown && <p class="gap panel">{missingPart(summary, "QueryNodes")}</p>}
-      <div class="panels">
+      <div class={`panels ${layoutOf(props)}`}>
         {shown && <HeatTable {...props} shown={shown} />}
         {fleet && <MissingPatches {...props} />}
         {shown && (

@@ -103,6 +103,8 @@ export interface Nodes {
   count: number;
   text: Record<StringColumn, Uint32Array>;
   number: Record<NumberColumn, Float64Array>;
+  /** How many there are. */
+  regions: number;
   /** False if the query that says it failed. */
   hasBehind: boolean;
   hasWaiting: boolean;
@@ -198,7 +200,7 @@ function nodesOf(raw: RawNodes, none: number): Nodes {
     }
   }
   return {
-    count, text, number, hasBehind: raw.behind !== null, hasWaiting: raw.waiting !== null, tagStart, tagKey, tagValue,
+    count, text, number, regions: new Set(text.region).size, hasBehind: raw.behind !== null, hasWaiting: raw.waiting !== null, tagStart, tagKey, tagValue,
   };
 }
 

@@ -66,7 +66,7 @@ export function Kpis({ summary, fleet, state: { filter }, shown, show }: View): 
             <span class="kpi-label">Compliance rate</span>
             <span class="kpi-value">{known ? rateInWords(counts.compliant, counts.nodes) : "unknown"}</span>
             <span class="kpi-note">
-              {known ? `${count(counts.compliant)} of ${nodesOf(counts.nodes)} are compliant` : "compliant nodes in percent of all"}
+              {known ? `${count(counts.compliant)} of ${nodesOf(counts.nodes)} ${counts.nodes === 1 ? "is" : "are"} compliant` : "compliant nodes in percent of all"}
             </span>
             {known && <><Bar counts={counts} /><CountsInWords counts={counts} /></>}
           </button>
