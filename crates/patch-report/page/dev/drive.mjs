@@ -47,7 +47,7 @@ async function open(report, { hash = "", width = 1280, height = 900, scheme = "l
   await page.emulateMedia({ colorScheme: scheme });
   const began = performance.now();
   await page.goto(url + hash);
-  await page.waitForSelector(".panel-nodes, article.node", { timeout: 60_000 });
+  await page.waitForSelector(".panel-patches, article.node", { timeout: 60_000 });
   return { page, ready: performance.now() - began };
 }
 
@@ -93,12 +93,14 @@ const modes = {
       for (const [name, prepare] of [
         ["overview", async () => undefined],
         ["filtered, menu open", async (page) => {
-          await page.click("[data-kpi=non-compliant]");
+          const tile = page.locator("[data-kpi=non-compliant]");
+          // Without the nodes it can't be pressed.
+          if (await tile.isEnabled()) await tile.click();
           await page.click("[data-facet=account] summary");
           await page.click(".queries summary");
         }],
         ["node", async (page) => {
-          await page.click(".nodes tbody a");
+          await page.click("[data-node]");
           await page.waitForSelector("article.node");
         }],
       ]) {
