@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import browser
 import organization
+import patch_report
 from deployment import Central
 from local_aws.server import LocalAws
 from trino_server import Trino, Unavailable
@@ -90,3 +92,21 @@ def central() -> Iterator[Central]:
         central = Central(server)
         central.deploy()
         yield central
+
+
+@pytest.fixture(scope="module")
+def written(central: Central, tmp_path_factory: pytest.TempPathFactory) -> patch_report.Written:
+    """What patch-report wrote about a fleet in the central stack."""
+    return patch_report.write(central, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources of patch-report's page, with the packages that they are built and tested with."""
+    if browser.node() < browser.OLDEST_NODE:
+        pytest.skip(f"needs Node.js {browser.OLDEST_NODE} or newer, and npm")
+    folder = tmp_path_factory.mktemp("page") / "page"
+    shutil.copytree(browser.PAGE, folder, ignore=shutil.ignore_patterns("node_modules", "build"))
+    installed = browser.npm(folder, "ci", "--ignore-scripts", "--no-audit")
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    return folder

@@ -7,22 +7,15 @@ import csv
 import gzip
 import json
 import re
-import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import arrivals
-from deployment import PATCH_REPORT, Central
-from fleet import Answer, Fleet
-from fleet.cases import CASES
-from organization import MEMBER_ACCOUNTS, REGIONS
-from right_answers import ATTEMPTS, now
+from deployment import Central
+from patch_report import QUERIES, TOP, Written, place, run
 
 # What `patch-report --help` says that a caller needs, and what running queries needs.
 NEEDED = {
@@ -42,72 +35,6 @@ NEEDED = {
     "s3:ListBucket",
     "s3:PutObject",
 }
-QUERIES = (
-    "QueryNodes",
-    "QueryNonCompliantPatch",
-    "QueryPendingReboot",
-    "QueryAgentsBehind",
-    "QuerySilentAccounts",
-    "QueryNodesGone",
-)
-TOP = "QueryTopMissingPatches"
-
-
-def run(
-    central: Central, folder: Path, *arguments: str, credentials: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Runs the command in the folder as the root of the central account, or with other credentials."""
-    return subprocess.run(
-        [str(PATCH_REPORT), *arguments],
-        cwd=folder,
-        env=central.server.process_env(central.account, central.region) | (credentials or {}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-@dataclass(frozen=True)
-class Written:
-    """What the command wrote about a fleet, and the fleet's own answers at that time."""
-
-    done: subprocess.CompletedProcess[str]
-    folder: Path
-    answers: dict[str, Answer]
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads((self.folder / "report.json").read_text())
-
-    @property
-    def html(self) -> str:
-        return (self.folder / "report.html").read_text()
-
-    def answer(self, name: str) -> list[dict[str, str | None]]:
-        """The rows of a right answer by their columns."""
-        answer = self.answers[name]
-        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-
-
-@pytest.fixture(scope="module")
-def written(central: Central, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The report, made while no day became full."""
-    fleet = Fleet(7, MEMBER_ACCOUNTS, REGIONS, 3 * len(CASES), now() - timedelta(hours=12), MEMBER_ACCOUNTS[2:])
-    arrivals.put(central, arrivals.files(fleet))
-    arrivals.crawl(central)
-    names = [*QUERIES, TOP]
-    arguments = ("--out", "report.html", "--csv", "csv", "--json", "report.json")
-    for _ in range(ATTEMPTS):
-        folder = tmp_path_factory.mktemp("report")
-        before = fleet.answers(names, now())
-        done = run(central, folder, "--workgroup", central.outputs["AthenaWorkGroupName"], *arguments)
-        if before == (after := fleet.answers(names, now())):
-            return Written(done, folder, after)
-    raise AssertionError("a day became full at each attempt")
-
-
-def place(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["accountid"], row["region"], row["resourceid"]
 
 
 def place_of(node: dict[str, Any]) -> tuple[str, str, str]:

@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
-
-from deployment import ROOT
-
-PAGE = ROOT / "crates" / "patch-report" / "page"
-
-OLDEST_NODE = 20
-
-
-def _node() -> int:
-    """The major version of the Node that is here, or 0."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        return 0
-    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(told.removeprefix("v").split(".")[0])
-
-
-pytestmark = pytest.mark.skipif(_node() < OLDEST_NODE, reason=f"needs Node.js {OLDEST_NODE} or newer, and npm")
-
-
-def npm(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ) | {"npm_config_update_notifier": "false", "npm_config_fund": "false"}
-    return subprocess.run(["npm", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources with the packages that they are built with."""
-    folder = tmp_path_factory.mktemp("page") / "page"
-    shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns("node_modules", "build"))
-    installed = npm(folder, "ci", "--ignore-scripts", "--no-audit")
-    assert installed.returncode == 0, installed.stdout + installed.stderr
-    return folder
+from browser import npm
 
 
 def test_what_is_committed_is_what_the_sources_give(page: Path) -> None:
