@@ -28,6 +28,13 @@ test("a patch's index is as far from the one before as it says, and begins anew 
   assert.deepEqual([...findings.state].map((state) => findings.states[state]), ["Missing", "Failed", "Missing", "Failed"]);
 });
 
+test("a state is the same in either spelling", () => {
+  const states = ["Missing", "MISSING", "INSTALLED_PENDING_REBOOT", "InstalledPendingReboot", "=1"];
+  const { findings } = fleetOf(rawOf([{ id: "i-a", findings: states.map((state) => [0, state]) }], [{ id: "p0" }]));
+  assert.deepEqual(findings!.states, ["Missing", "InstalledPendingReboot", "=1"]);
+  assert.deepEqual([...findings!.state], [0, 0, 1, 1, 2]);
+});
+
 test("rows of one id and title are one patch", () => {
   assert.deepEqual([...fleetOf(raw).findings!.group], [0, 1, 0, 2]);
 });

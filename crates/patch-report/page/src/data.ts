@@ -141,7 +141,7 @@ export interface Findings {
   others: Others;
   which: Uint32Array;
   /** Index into `states`. */
-  state: Uint16Array;
+  state: Uint32Array;
   states: string[];
 }
 
@@ -204,6 +204,12 @@ function nodesOf(raw: RawNodes, none: number): Nodes {
   };
 }
 
+/** A patch's state in one spelling: a node has it as Systems Manager's console does (`Missing`), or its API (`MISSING`). */
+function stateIn(text: string): string {
+  if (!/^[A-Z_]+$/.test(text)) return text;
+  return text.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 function findingsOf(
   { strings, nodes }: RawData, patches: NonNullable<RawData["patches"]>, raw: NonNullable<RawData["findings"]>,
 ): Findings {
@@ -230,12 +236,14 @@ function findingsOf(
     for (const end = at + raw.count[node]!; at < end; at++) which[at] = index += raw.patch[at]!;
     start[node + 1] = at;
   }
-  const states: string[] = [];
+  const states = new Map<string, number>();
   const stateOf = new Map<number, number>();
-  const state = Uint16Array.from(raw.state, (string) => {
+  const state = Uint32Array.from(raw.state, (string) => {
     let known = stateOf.get(string);
     if (known === undefined) {
-      known = states.push(strings[string] ?? "") - 1;
+      const text = stateIn(strings[string] ?? "");
+      known = states.get(text) ?? states.size;
+      states.set(text, known);
       stateOf.set(string, known);
     }
     return known;
@@ -249,7 +257,8 @@ function findingsOf(
   };
   const account = Uint32Array.from([...(nodes?.account ?? []), ...names.account]);
   return {
-    patches: patches.id.length, patch, rank, group, groups: groupOf.size, start, account, others, which, state, states,
+    patches: patches.id.length, patch, rank, group, groups: groupOf.size, start, account, others, which, state,
+    states: [...states.keys()],
   };
 }
 
