@@ -2,6 +2,7 @@
  * Opens reports in a real Chromium, from disk, and says how the page does: times, accessibility, requests, pictures.
  *
  *   node dev/drive.mjs measure|axe|hostile|pictures REPORT…
+ *   node dev/drive.mjs play    # takes a step in each line of its input, and says after each what a reader then has
  *
  * Set CHROMIUM if it is not /usr/bin/chromium. Exit status 1 if something is not as it should be.
  */
@@ -9,6 +10,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -25,7 +27,10 @@ const context = await chromium.launchPersistentContext(profile, {
   ],
 });
 
+const complaints = [];
+
 function wrong(what) {
+  complaints.push(what);
   console.error(`WRONG ${what}`);
   process.exitCode = 1;
 }
@@ -51,6 +56,9 @@ async function open(report, { hash = "", width = 1280, height = 900, scheme = "l
   return { page, ready: performance.now() - began };
 }
 
+/** How often each filter is timed. The best counts: the machine may have other things to do. */
+const ROUNDS = 3;
+
 const modes = {
   async measure(report) {
     const { page, ready } = await open(report);
@@ -67,7 +75,8 @@ const modes = {
       "sort by name": "document.querySelector('.nodes th:nth-child(2) button').click()",
       "all": "location.hash='#'",
     };
-    for (const [name, action] of Object.entries(actions)) {
+    const best = {};
+    for (const [name, action] of Array(ROUNDS).fill(Object.entries(actions)).flat()) {
       const times = await page.evaluate(async (code) => {
         const began = performance.now();
         if (code.startsWith("location")) {
@@ -81,7 +90,10 @@ const modes = {
         await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
         return [Math.round(worked), Math.round(performance.now() - began)];
       }, action);
-      console.log(`  ${name}: ${times[0]} ms, painted after ${times[1]} ms; ${await page.textContent(".result")}`);
+      if (!(best[name]?.times[1] <= times[1])) best[name] = { times, result: await page.textContent(".result") };
+    }
+    for (const [name, { times, result }] of Object.entries(best)) {
+      console.log(`  ${name}: ${times[0]} ms, painted after ${times[1]} ms; ${result}`);
     }
     const memory = await page.evaluate(() => performance.memory?.usedJSHeapSize);
     console.log(`  heap ${Math.round(memory / 1e6)} MB`);
@@ -194,6 +206,115 @@ const modes = {
   },
 };
 
+/** Runs in the page: what is visible, as text in the order of a screen reader. */
+function seen() {
+  const visible = (element) => element.checkVisibility({ visibilityProperty: true });
+  const read = (element) => {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
+      if (node.ariaHidden === "true") return NodeFilter.FILTER_REJECT;
+      return node instanceof Text ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_SKIP;
+    });
+    const parts = [];
+    while (walker.nextNode()) parts.push(walker.currentNode.data);
+    return parts.join(" ").replace(/\s+/g, " ").trim();
+  };
+  const find = (selector, within = document) => [...within.querySelectorAll(selector)].filter(visible);
+  const texts = (selector, within) => find(selector, within).map(read);
+  const facts = (within) => Object.fromEntries(
+    find("dt", within).map((name) => [read(name), read(name.nextElementSibling)]),
+  );
+  const panel = (element) => {
+    const rows = (part) => find(`${part} tr`, element).map((row) => [...row.cells].map(read));
+    return {
+      title: read(element.querySelector("h2")), head: rows("thead")[0] ?? [], rows: rows("tbody"), foot: rows("tfoot")[0] ?? [],
+      items: texts(".groups > li", element), facts: facts(element), notes: texts("p", element),
+    };
+  };
+  return {
+    hash: location.hash,
+    focus: document.activeElement === document.body ? "" : read(document.activeElement),
+    facts: facts(document.querySelector("header")),
+    kpis: Object.fromEntries(find("[data-kpi]").map((kpi) => [kpi.dataset.kpi, texts("span[class^=kpi-]", kpi)])),
+    result: texts(".result").join(),
+    chips: texts(".chip-text"),
+    notices: texts(".notice"),
+    panels: Object.fromEntries(find(".panel:has(h2)").map((each) => [each.querySelector("h2").id || each.className, panel(each)])),
+    more: document.querySelector(".pager button:nth-of-type(3)")?.disabled === false,
+  };
+}
+
+/** What a reader does. `at` is a selector of Playwright's. What a step returns is said beside what is seen. */
+const steps = {
+  click: (page, { at }) => page.click(at),
+  type: (page, { at, text }) => page.fill(at, text),
+  choose: (page, { at, text }) => page.selectOption(at, text),
+  press: (page, { key }) => page.keyboard.press(key),
+  back: (page) => page.goBack(),
+  wait: (page, { at }) => page.waitForSelector(at),
+  /** With Tab alone. */
+  async reach(page, { at }) {
+    for (let presses = 0; presses < 500; presses++) {
+      await page.keyboard.press("Tab");
+      const focused = await page.locator(at).evaluateAll((all) => all.includes(document.activeElement));
+      if (focused) return { presses };
+    }
+    throw new Error(`no Tab leads to ${at}`);
+  },
+  async save(page, { at }) {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(at)]);
+    return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8") };
+  },
+  /** What stands on the page while it is printed, and how many sheets it takes. */
+  async print(page) {
+    await page.emulateMedia({ media: "print" });
+    await page.evaluate(`addEventListener("beforeprint", () => { globalThis.printed = (${seen})(); }, { once: true })`);
+    const pdf = await page.pdf({ preferCSSPageSize: true, printBackground: true });
+    await page.emulateMedia({ media: null });
+    const sheets = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length ?? 0;
+    return { ...(await page.evaluate("globalThis.printed")), sheets };
+  },
+  /** Tries what markup in a value would try, against a server that listens at `url`. */
+  async tempt(page, { url }) {
+    // Chromium tells of all that it stops, which is what is wanted here.
+    for (const event of ["console", "request"]) page.removeAllListeners(event);
+    return page.evaluate(async (address) => {
+      const stopped = [];
+      document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => stopped.push(effectiveDirective));
+      const put = (name, attributes) => document.body.appendChild(Object.assign(document.createElement(name), attributes));
+      const loaded = (element) => new Promise((done) => { element.onload = element.onerror = done; });
+      put("script", { textContent: "globalThis.injected = true" });
+      put("style", { textContent: "body { display: none }" });
+      document.body.insertAdjacentHTML("beforeend", '<b id="injected" onclick="globalThis.injected = true"></b>');
+      document.getElementById("injected").click();
+      const fetched = await fetch(address, { mode: "no-cors" }).then(() => true, () => false);
+      await Promise.all([loaded(put("script", { src: `${address}/x.js` })), loaded(put("img", { src: `${address}/x.png` }))]);
+      return { stopped: stopped.sort(), fetched, injected: globalThis.injected === true };
+    }, url);
+  },
+};
+
+async function play() {
+  let page;
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { step, ...what } = JSON.parse(line);
+    let said;
+    try {
+      if (step === "open") {
+        await page?.close();
+        ({ page } = await open(what.report, what));
+        page.setDefaultTimeout(10_000);
+      } else said = await steps[step](page, what);
+      // Until what follows from the step is on the screen.
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+      const answer = { ...(await page.evaluate(seen)), ...(typeof said === "object" && { said }) };
+      console.log(JSON.stringify({ ...answer, wrong: complaints.splice(0) }));
+    } catch (error) {
+      console.log(JSON.stringify({ wrong: [...complaints.splice(0), error.message] }));
+    }
+  }
+}
+
+if (mode === "play") await play();
 for (const report of reports) await modes[mode](report);
 await context.close();
 rmSync(profile, { recursive: true });
