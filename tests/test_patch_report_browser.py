@@ -278,7 +278,7 @@ def test_the_search(reader: Reader, written: Written) -> None:
     for words in (cve.split(",")[0].lower(), name.upper(), f"windows {REGION}"):
         reader.open(written.page)
         reader.step("type", at="[type=search]", text=words)
-        seen = reader.step("wait", at=f'.chip-text:text-is("Search: {words}")')
+        seen = reader.step("wait", at=f'.chip-text:has-text("Search: {words}")')
         expected = [
             row
             for row in rows
@@ -524,6 +524,12 @@ def attacked(column: str, cell: str | None) -> str | None:
     return attack(cell)
 
 
+def in_short(name: str | None) -> str:
+    """As the page shows a name that a machine gave."""
+    text = name or ""
+    return " ".join((text if len(text) <= 300 else f"{text[:300]}…").split())
+
+
 def test_nothing_in_the_data_does_anything(reader: Reader, page: Path, written: Written, tmp_path: Path) -> None:
     answers = {
         name: [{column: attacked(column, cell) for column, cell in row.items()} for row in written.answer(name)]
@@ -535,12 +541,9 @@ def test_nothing_in_the_data_does_anything(reader: Reader, page: Path, written: 
 
     seen = reader.open(report)
     assert ATTACKS[1] in seen["notices"][0]
-    shown = {node: name for node, name, *_ in seen["panels"]["nodes"]["rows"]}
-    names = {
-        " ".join((row["resourceid"] or "").split()): " ".join((row["name"] or "").split())
-        for row in answers["QueryNodes"]
-    }
-    assert shown == {node: names[node] for node in shown}
+    shown = [(node, name) for node, name, *_ in seen["panels"]["nodes"]["rows"]]
+    assert shown
+    assert {*shown} <= {(in_short(row["resourceid"]), in_short(row["name"])) for row in answers["QueryNodes"]}
     _, *lines = saved(reader.step("save", at=NODES_CSV))
     expected = {row["resourceid"]: row["name"] or "" for row in answers["QueryNodes"]}
 
@@ -576,11 +579,10 @@ def test_without_nodes_no_figure_is_known(reader: Reader, written: Written, tmp_
     report = report_of(results_of(written) | {"QueryNodes": Failed("no words")}, tmp_path, status=3)
     seen = reader.open(report)
     assert kpis(seen) == dict.fromkeys(("non-compliant", "not-scanned", "stale"), "unknown") | {
-        "rate": "\u2013",
+        "rate": "unknown",
         "waiting": str(len(written.answer("QueryPendingReboot"))),
         "behind": str(len(written.answer("QueryAgentsBehind"))),
     }
-    assert seen["kpis"]["rate"][2] == "unknown"
     assert "QueryNodes : Failed : no words" in seen["notices"][0]
 
 

@@ -239,7 +239,7 @@ function seen() {
     chips: texts(".chip-text"),
     notices: texts(".notice"),
     panels: Object.fromEntries(find(".panel:has(h2)").map((each) => [each.querySelector("h2").id || each.className, panel(each)])),
-    more: document.querySelector(".pager button:nth-of-type(3)")?.disabled === false,
+    more: document.querySelector(".pager button:nth-of-type(3)")?.ariaDisabled === "false",
   };
 }
 
