@@ -42,7 +42,7 @@ pub(crate) fn first_paint(summary: &Summary) -> String {
 <ul>
 {}{}</ul>
 </section>
-<noscript><p class="notice">The tables need JavaScript.</p></noscript>
+<p class="loading">Reading the data. The tables need JavaScript, and the file to its end.</p>
 </main>
 </div>
 "#,
@@ -93,22 +93,23 @@ fn notice(summary: &Summary) -> String {
 }
 
 fn rate(summary: &Summary) -> String {
-    let rate = summary
-        .rate
-        .map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}&nbsp;%"));
+    const LABEL: &str = "Compliance rate";
     let (Some(nodes), Some(compliant), Some(non_compliant), Some(not_scanned)) = (
         summary.nodes,
         summary.compliant,
         summary.non_compliant,
         summary.not_scanned,
     ) else {
-        return tile("kpi-rate", "", "Compliance rate", &rate, "unknown", "");
+        let note = "compliant nodes in percent of all";
+        return tile("kpi-rate", "", LABEL, "unknown", note, "");
     };
+    let rate = summary.rate_in_words().unwrap_or_else(|| "–".to_owned());
+    let rate = rate.replace(' ', "&nbsp;");
     let note = format!(
-        "{} of {} {} are compliant",
+        "{} of {} {} compliant",
         grouped(compliant),
         grouped(nodes),
-        if nodes == 1 { "node" } else { "nodes" }
+        if nodes == 1 { "node is" } else { "nodes are" }
     );
     let (mut bar, mut words) = (String::new(), String::new());
     let mut before = 0;
@@ -139,7 +140,7 @@ fn rate(summary: &Summary) -> String {
     let more = format!(
         r#"<svg class="bar" aria-hidden="true" focusable="false">{bar}</svg><span class="counts">{words}</span>"#
     );
-    tile("kpi-rate", "", "Compliance rate", &rate, &note, &more)
+    tile("kpi-rate", "", LABEL, &rate, &note, &more)
 }
 
 fn tiles(summary: &Summary) -> String {
@@ -329,7 +330,7 @@ mod tests {
             "<li><strong>QueryNodes</strong>: Timed out: it took &lt;long&gt;</li>",
             r#"<span class="loud">1 of 2 did not succeed</span>"#,
             "<dt>Newest scan</dt><dd>unknown</dd>",
-            r#"<span class="kpi-value">–</span><span class="kpi-note">unknown</span>"#,
+            r#"<span class="kpi-value">unknown</span><span class="kpi-note">compliant nodes in percent of all</span>"#,
         ] {
             assert!(html.contains(text), "{text}: {html}");
         }

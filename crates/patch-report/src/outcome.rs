@@ -53,8 +53,8 @@ impl fmt::Display for Outcome {
         match (summary.nodes, summary.compliant, summary.non_compliant) {
             (Some(nodes), Some(compliant), Some(non_compliant)) => {
                 write!(f, "{nodes} nodes, {compliant} compliant")?;
-                if let Some(rate) = summary.rate {
-                    write!(f, " ({rate:.1} %)")?;
+                if let Some(rate) = summary.rate_in_words() {
+                    write!(f, " ({rate})")?;
                 }
                 let not_scanned = summary.not_scanned.unwrap_or_default();
                 write!(

@@ -79,14 +79,19 @@ fn print(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The text in one line, without control characters.
+/// The text in one line, without control characters and what turns round the direction of writing.
 pub(crate) fn printable(text: &str) -> String {
     let one = |c: char| match c {
         '\n' | '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() || turns_round(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     text.trim().chars().map(one).collect()
+}
+
+/// Whether it changes the direction of writing.
+fn turns_round(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -96,8 +101,8 @@ mod tests {
     #[test]
     fn a_text_can_t_act_on_the_terminal() {
         assert_eq!(
-            printable("line 1:8: \x1b]0;title\x07\u{9b}2J\nsecond line\r\n"),
-            "line 1:8: \u{fffd}]0;title\u{fffd}\u{fffd}2J second line"
+            printable("line 1:8: \u{202e}\x1b]0;title\x07\u{9b}2J\nsecond line\r\n"),
+            "line 1:8: \u{fffd}\u{fffd}]0;title\u{fffd}\u{fffd}2J second line"
         );
     }
 }

@@ -124,6 +124,19 @@ impl Summary {
             oldest_scan: None,
         }
     }
+
+    /// The rate for a person, who must not read 100 % of a fleet that lacks a node, nor 0 % of one that has one; `None` if it is
+    /// not known.
+    pub(crate) fn rate_in_words(&self) -> Option<String> {
+        let (rate, compliant, nodes) = (self.rate?, self.compliant?, self.nodes?);
+        Some(if rate >= 100.0 && compliant < nodes {
+            "over 99.9 %".to_owned()
+        } else if rate <= 0.0 && compliant > 0 {
+            "under 0.1 %".to_owned()
+        } else {
+            format!("{rate:.1} %")
+        })
+    }
 }
 
 /// Percent with one digit, rounded half up; `None` of nothing.
@@ -152,6 +165,26 @@ mod tests {
             (31, 60, Some(51.7)),
         ] {
             assert_eq!(rate(compliant, nodes), expected, "{compliant} of {nodes}");
+        }
+    }
+
+    #[test]
+    fn a_rate_reads_as_all_or_none_only_if_it_is() {
+        for (compliant, nodes, expected) in [
+            (0, 0, None),
+            (2000, 2000, Some("100.0 %")),
+            (1999, 2000, Some("over 99.9 %")),
+            (1998, 2000, Some("99.9 %")),
+            (1, 2000, Some("0.1 %")),
+            (1, 2001, Some("under 0.1 %")),
+            (0, 2000, Some("0.0 %")),
+        ] {
+            let mut summary = Summary::new(String::new(), Vec::new());
+            summary.nodes = Some(nodes);
+            summary.compliant = Some(compliant);
+            summary.rate = rate(compliant, nodes);
+            let found = summary.rate_in_words();
+            assert_eq!(found.as_deref(), expected, "{compliant} of {nodes}");
         }
     }
 
