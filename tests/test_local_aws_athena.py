@@ -909,8 +909,8 @@ class Reader:
         session = self.aws.client("sts", ACCOUNT).assume_role(RoleArn=role, RoleSessionName="reader")
         self.athena = self.aws.client_for("athena", session["Credentials"])
 
-    def grant(self, actions: set[str]) -> None:
-        statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+    def grant(self, actions: set[str], resource: str = "*") -> None:
+        statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": resource}
         document = json.dumps({"Statement": [statement]})
         self.iam.put_role_policy(RoleName=self.name, PolicyName="read", PolicyDocument=document)
 
@@ -979,3 +979,27 @@ def test_results_are_fetched_with_the_callers_rights(nodes: Lake, encrypted: str
     reader.grant(set(READER) - {missing})
     with pytest.raises(ClientError, match=f"is not authorized to perform: {missing}"):
         reader.athena.get_query_results(**query)
+
+
+def test_what_is_named_by_its_id_is_its_workgroups(nodes: Lake) -> None:
+    reader = Reader(nodes.aws, f"reader-{nodes.database}")
+    reader.grant({"athena:*"}, f"arn:aws:athena:us-east-1:{ACCOUNT}:workgroup/{nodes.database}")
+    others = f"{nodes.database}-others"
+    for workgroup, may in ((nodes.database, True), (others, False)):
+        location = {"ResultConfiguration": {"OutputLocation": f"s3://{RESULTS}/"}}
+        nodes.athena.create_work_group(Name=workgroup, Configuration=location)
+        query = nodes.start("SELECT 1", WorkGroup=workgroup)["QueryExecutionId"]
+        saved = nodes.athena.create_named_query(
+            Name="saved", Database=nodes.database, QueryString="SELECT 1", WorkGroup=workgroup
+        )["NamedQueryId"]
+        for call, request in (
+            (reader.athena.get_query_execution, {"QueryExecutionId": query}),
+            (reader.athena.batch_get_query_execution, {"QueryExecutionIds": [query]}),
+            (reader.athena.get_named_query, {"NamedQueryId": saved}),
+            (reader.athena.batch_get_named_query, {"NamedQueryIds": [saved]}),
+        ):
+            if may:
+                call(**request)
+            else:
+                with pytest.raises(ClientError, match="is not authorized to perform: athena:"):
+                    call(**request)

@@ -14,27 +14,16 @@ from typing import Any
 
 import pytest
 
-from deployment import Central
+from deployment import ROOT, Central
 from patch_report import QUERIES, TOP, Written, place, run
 
-# What `patch-report --help` says that a caller needs, and what running queries needs.
-NEEDED = {
-    "athena:ListNamedQueries",
-    "athena:BatchGetNamedQuery",
-    "athena:StartQueryExecution",
-    "athena:GetQueryExecution",
-    "athena:StopQueryExecution",
-    "glue:GetDatabase",
-    "glue:GetTable",
-    "glue:GetTables",
-    "glue:GetPartitions",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "s3:GetBucketLocation",
-    "s3:GetObject",
-    "s3:ListBucket",
-    "s3:PutObject",
-}
+KEY_IN_DOCUMENT = re.compile(r"arn:aws:kms:[^\"]+")
+
+
+def documented_policy(key_arn: str) -> dict[str, Any]:
+    """The policy of docs/report.md, which has the names of a central stack in this account and Region, for its key."""
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "report.md").read_text(), re.DOTALL)
+    return json.loads(KEY_IN_DOCUMENT.sub(key_arn, text))
 
 
 def place_of(node: dict[str, Any]) -> tuple[str, str, str]:
@@ -217,16 +206,18 @@ def test_a_wrong_name_is_one_line_and_exit_status_4(
 
 
 @pytest.fixture(scope="module")
-def reader(central: Central) -> Iterator[tuple[dict[str, str], Callable[[set[str]], None]]]:
-    """Credentials of a role in the central account, and what gives it rights."""
+def reader(central: Central) -> Iterator[tuple[dict[str, str], Callable[[str | None], None]]]:
+    """Credentials of a role in the central account, and what gives it the documented rights but one."""
     iam, name = central.client("iam"), "patch-report-reader"
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": central.account}, "Action": "sts:AssumeRole"}]}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     session = central.client("sts").assume_role(RoleArn=arn, RoleSessionName="reader")["Credentials"]
 
-    def grant(actions: set[str]) -> None:
-        statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
-        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps({"Statement": [statement]}))
+    def grant(all_but: str | None) -> None:
+        policy = documented_policy(central.outputs["KMSKeyArn"])
+        if all_but:
+            policy["Statement"].append({"Effect": "Deny", "Action": all_but, "Resource": "*"})
+        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
 
     yield (
         {
@@ -253,14 +244,14 @@ def reader(central: Central) -> Iterator[tuple[dict[str, str], Callable[[set[str
 def test_a_right_that_is_missing_is_named(
     central: Central,
     written: Written,
-    reader: tuple[dict[str, str], Callable[[set[str]], None]],
+    reader: tuple[dict[str, str], Callable[[str | None], None]],
     tmp_path: Path,
     missing: str | None,
     status: int,
     told: str,
 ) -> None:
     credentials, grant = reader
-    grant(NEEDED - {missing or ""})
+    grant(missing)
     workgroup = central.outputs["AthenaWorkGroupName"]
     done = run(central, tmp_path, "--workgroup", workgroup, "--out", "report.html", credentials=credentials)
     assert done.returncode == status, done

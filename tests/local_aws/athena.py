@@ -16,11 +16,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from functools import partial
 from typing import Any
 
+from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, json_response, new_uuid
 from ministack.services import athena
 
@@ -208,9 +210,38 @@ def _column_info(name: str, kind: str) -> dict[str, Any]:
     }
 
 
+# Where the ids stand in requests that name no workgroup, and what they are the ids of.
+_IDS = {
+    "QueryExecutionId": athena._executions, "QueryExecutionIds": athena._executions,
+    "NamedQueryId": athena._named_queries, "NamedQueryIds": athena._named_queries,
+}  # fmt: skip
+
+
+def _workgroup(body: bytes) -> str | None:
+    """The workgroup of what a request names by its id.
+
+    A policy allows Athena's actions on workgroups:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
+    """
+    request = json.loads(body or b"{}")
+    for member, known in _IDS.items():
+        ids = request.get(member) or ()
+        for each in [ids] if isinstance(ids, str) else ids:
+            if each in known:
+                return known[each].get("WorkGroup", "primary")
+    return None
+
+
 def install() -> None:
-    """Put this engine in place of MiniStack's."""
-    engine = Engine()
+    """Put this engine in place of MiniStack's, and have callers judged by the workgroup of what they name by its id."""
+    engine, resource_arn = Engine(), iam_actions.extract_resource_arn
+
+    def workgroup_arn(service, method, path, headers, body, query_params, region, account):
+        if service == "athena" and (name := _workgroup(body)):
+            return f"arn:aws:athena:{region}:{account}:workgroup/{name}"
+        return resource_arn(service, method, path, headers, body, query_params, region, account)
+
+    iam_actions.extract_resource_arn = workgroup_arn
     athena_prepared.install()
     athena._start_query_execution = partial(_start_query_execution, engine)
     athena._get_query_results = _get_query_results
