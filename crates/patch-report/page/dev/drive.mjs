@@ -186,6 +186,8 @@ const modes = {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wide > 0) wrong(`${label}: scrolls sideways by ${wide} px`);
       await page.screenshot({ path: `build/${name}-${label}.png`, fullPage: full });
+      // What the project's README shows.
+      if (label === "1280") await page.screenshot({ path: `build/${name}.png`, clip: { x: 0, y: 0, width: 1280, height: 1000 }, fullPage: true });
       if (label !== "3840") {
         await page.click(".nodes tbody a");
         await page.waitForSelector("article.node");
