@@ -501,7 +501,7 @@ def test_the_policy_stops_what_markup_would_do(reader: Reader, written: Written)
 # Each does something where text is taken for markup, for a formula, or for a name of JavaScript's.
 ATTACKS = (
     "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "<!--",
-    "&lt;b&gt;", "=cmd|' /C calc'!A0", '=HYPERLINK("http://example.com","x")', "+1", "-1+1", "@SUM(A1)", "\t=1",
+    "&lt;b&gt;", "=cmd|' /C calc'!A0", '=HYPERLINK("http://example.com","x")', "+1", "-1+1", "@SUM(A1)", "\t=1", "a;=1",
     "__proto__", "javascript:alert(1)", "\u202egnp.exe\u2066", "a,b;c\"d'e", "x" * 300, "a~b/c#d&e=f%20", "🙂",
 )  # fmt: skip
 # What the command reads as a word, a number or a time of its own.
@@ -548,7 +548,7 @@ def test_nothing_in_the_data_does_anything(reader: Reader, page: Path, written: 
     expected = {row["resourceid"]: row["name"] or "" for row in answers["QueryNodes"]}
 
     def harmless(text: str) -> str:
-        return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+        return re.sub(r"((?:^|[;\t])\s*)([=+@-])", r"\1'\2", text)
 
     assert {line[0]: line[1] for line in lines} == {
         harmless(node): harmless(name) for node, name in expected.items() if node

@@ -3,7 +3,7 @@
 //!
 //! A spreadsheet takes a cell that begins with certain characters for a formula, quoted or not, and a formula can run programs
 //! and send data away ([CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)). Such cells get an apostrophe
-//! in front. The columns that the queries compute as numbers keep theirs, the negative ones too.
+//! before the sign. The columns that the queries compute as numbers keep theirs, the negative ones too.
 
 use std::borrow::Cow;
 use std::io;
@@ -99,19 +99,27 @@ impl CsvFile {
     }
 }
 
-/// The value as a spreadsheet may have it. What stands in front may be trimmed by it, and the wide forms are the same to one of
-/// an East Asian locale.
+/// The value as a spreadsheet may have it: with an apostrophe before each sign that begins a cell, the wide forms included, which
+/// are the same to one of an East Asian locale. What stands before the sign may be trimmed. A cell also begins behind a
+/// semicolon, a tab or the end of a line, for spreadsheets with other separators, which do not see this file's quotation marks.
 fn safe(value: Cow<'_, str>, may_be_number: bool) -> Cow<'_, str> {
     const SIGNS: [char; 8] = [
         '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
     ];
-    let is_trimmed = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
-    let is_risky = value.starts_with(char::is_control)
-        || value.trim_start_matches(is_trimmed).starts_with(SIGNS);
-    if !is_risky || (may_be_number && is_integer(&value)) {
+    if !value.contains(SIGNS) || (may_be_number && is_integer(&value)) {
         return value;
     }
-    Cow::Owned(format!("'{value}"))
+    let mut text = String::with_capacity(value.len() + 1);
+    let mut begins = true;
+    for c in value.chars() {
+        if begins && SIGNS.contains(&c) {
+            text.push('\'');
+        }
+        text.push(c);
+        let is_trimmed = c.is_whitespace() || c.is_control() || c == '\u{feff}';
+        begins = matches!(c, ';' | '\t' | '\r' | '\n') || (begins && is_trimmed);
+    }
+    Cow::Owned(text)
 }
 
 fn is_integer(value: &str) -> bool {
@@ -169,17 +177,21 @@ mod tests {
             ("+49 30", "'+49 30"),
             ("-5", "'-5"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "\"'\r=1\""),
-            ("\n=1", "\"'\n=1\""),
+            ("\t=1", "\t'=1"),
+            ("\r=1", "\"\r'=1\""),
+            ("\n=1", "\"\n'=1\""),
             ("=\"a\"", "\"'=\"\"a\"\"\""),
-            (" =1", "' =1"),
-            ("\0=1", "'\0=1"),
-            ("\u{feff}=1", "'\u{feff}=1"),
+            (" =1", " '=1"),
+            ("\0=1", "\0'=1"),
+            ("\u{feff}=1", "\u{feff}'=1"),
             ("\u{ff1d}1", "'\u{ff1d}1"),
-            ("\u{a0}\u{ff20}a", "'\u{a0}\u{ff20}a"),
+            ("\u{a0}\u{ff20}a", "\u{a0}'\u{ff20}a"),
             (" a", " a"),
             ("a=1", "a=1"),
+            ("a;=1; @b;-", "a;'=1; '@b;'-"),
+            ("a\";\t=1", "\"a\"\";\t'=1\""),
+            ("a\r\n=1", "\"a\r\n'=1\""),
+            ("a;b-1", "a;b-1"),
             ("'=1", "'=1"),
             ("", ""),
         ] {

@@ -168,7 +168,7 @@ const modes = {
       const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
       const text = readFileSync(await download.path(), "utf8");
       const fields = text.replace(/^\uFEFF/, "").match(/("(?:[^"]|"")*"|[^,\r\n]*)(?:,|\r\n|$)/g) ?? [];
-      const bad = fields.filter((field) => /^"?[=+@\t\r]|^"?-(?!\d+[,\r])/.test(field.replace(/^\r\n$/, "")));
+      const bad = fields.filter((field) => /(?:^"?|[;\t\r\n])\s*(?:[=+@]|-(?!\d+,?$))/.test(field.trimEnd()));
       if (bad.length > 0) wrong(`${download.suggestedFilename()}: formulas ${JSON.stringify(bad.slice(0, 3))}`);
       if (!text.startsWith("\uFEFF")) wrong("no byte order mark");
       console.log(`  ${download.suggestedFilename()}: ${text.length} characters, ${fields.length} fields`);

@@ -4,8 +4,9 @@ import { csv, field } from "./csv";
 
 test("a text that a spreadsheet would calculate gets an apostrophe", () => {
   for (const [text, expected] of [
-    ["=1+1", "'=1+1"], ["+1", "'+1"], ["-1", "'-1"], ["@SUM(A1)", "'@SUM(A1)"], ["\t=1", "'\t=1"],
-    ["\r=1", '"\'\r=1"'], ["\n=1", '"\'\n=1"'],
+    ["=1+1", "'=1+1"], ["+1", "'+1"], ["-1", "'-1"], ["@SUM(A1)", "'@SUM(A1)"], ["\t=1", "\t'=1"],
+    ["\r=1", '"\r\'=1"'], ["\n=1", '"\n\'=1"'], [" =1", " '=1"], ["\0=1", "\0'=1"], ["\ufeff=1", "\ufeff'=1"],
+    ["a;=1; @b;-", "a;'=1; '@b;'-"], ['a";\t=1', '"a"";\t\'=1"'], ["a\r\n=1", '"a\r\n\'=1"'],
     ["\uff1d1+1", "'\uff1d1+1"], ["\uff0b1", "'\uff0b1"], ["\uff0d1", "'\uff0d1"], ["\uff20SUM(A1)", "'\uff20SUM(A1)"], ['=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'],
   ] as const) assert.equal(field(text), expected);
 });
@@ -13,7 +14,7 @@ test("a text that a spreadsheet would calculate gets an apostrophe", () => {
 test("other texts stay as they are, in quotes where RFC 4180 asks for them", () => {
   for (const [text, expected] of [
     ["web-1", "web-1"], ["a=b", "a=b"], ["a,b", '"a,b"'], ['say "x"', '"say ""x"""'], ["a\nb", '"a\nb"'], ["", ""],
-    ["é漢🙂", "é漢🙂"], [" =1", " =1"],
+    ["é漢🙂", "é漢🙂"], ["a;b-1", "a;b-1"], ["'=1", "'=1"],
   ] as const) assert.equal(field(text), expected);
 });
 

@@ -6,13 +6,17 @@ export type Cell = string | number | null;
 const BOM = "\uFEFF";
 
 /**
- * One field. A text that a spreadsheet would calculate gets an apostrophe in front, which it then does not show. Some
- * take the full-width forms of the signs for the signs.
+ * A sign that makes a formula where it begins a cell, the full-width forms included. What stands before it may be trimmed. A cell
+ * also begins behind a semicolon, a tab or the end of a line, for spreadsheets with other separators, which do not see the
+ * quotation marks.
  */
+const FORMULA = /((?:^|[;\t\r\n])[\s\p{Cc}\ufeff]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/gu;
+
+/** One field. A text that a spreadsheet would calculate gets an apostrophe before the sign. */
 export function field(cell: Cell): string {
   if (cell === null) return "";
   if (typeof cell === "number") return String(cell);
-  const text = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(cell) ? `'${cell}` : cell;
+  const text = cell.replace(FORMULA, "$1'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
