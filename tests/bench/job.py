@@ -190,6 +190,7 @@ def _parties(runs: list[dict[str, Any]]) -> Table:
         [
             "Where the local AWS's CPU seconds come near those of the step, it is the bottleneck: its Python runs one "
             "thread at a time. The last columns tell its CPU seconds for each 1,000 further nodes.",
+            "In the step “report” the scripts' CPU seconds are those of patch-report.",
         ],
     )  # fmt: skip
 
@@ -238,10 +239,18 @@ def _functions(runs: list[dict[str, Any]]) -> Table:
     )
 
 
+# By what a request says of the SDK that made it.
+_CALLERS = (
+    ("aws-sdk-rust", "the functions and patch-report"),
+    ("aws-cli", "scripts"),
+    ("Boto3", "SAM and the demo"),
+)
+
+
 def _calls(runs: list[dict[str, Any]]) -> Table:
     sizes = [run["nodes"] for run in runs]
     rows = []
-    for caller, who in (("aws-sdk-rust", "the functions"), ("aws-cli", "scripts"), ("Boto3", "SAM and the demo")):
+    for caller, who in _CALLERS:
         counts = [sum(requests(run, caller).values()) for run in runs]
         rows.append([who, *(f"{count:,}" for count in counts), *_further(sizes, counts)])
     return Table(
