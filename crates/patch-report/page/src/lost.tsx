@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import type { Fleet } from "./data";
 import { wordsOf } from "./filter";
-import { Name, Panel, SaveButton, Scroll } from "./parts";
+import { More, Name, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, missingPart, type View } from "./view";
 import { count, secondsOf, time, unbroken } from "./words";
 
@@ -108,14 +108,7 @@ export function List(props: {
         </Scroll>
       )}
       {rows.length === 0 && <p class="note">None.</p>}
-      {rows.length > limit && (
-        <p class="more">
-          {count(limit)} of {count(rows.length)} are shown.{" "}
-          <button type="button" class="link no-print" onClick={() => setMost(most + STEP)}>
-            Show {count(Math.min(STEP, rows.length - limit))} more
-          </button>
-        </p>
-      )}
+      <More limit={limit} all={rows.length} step={STEP} show={() => setMost(most + STEP)} />
     </Panel>
   );
 }

@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import { type Counts, type Group, type Heat, rateOf } from "./figures";
 import { type Facet, type Filter, toggled, withValues } from "./filter";
-import { Bar, CountsInWords, Name, Panel, SaveButton, Scroll } from "./parts";
+import { Bar, CountsInWords, Fold, Name, Panel, SaveButton, Scroll } from "./parts";
 import { fileName, goTo, type Show, type Shown, type View } from "./view";
 import { count, nodesOf, rateInWords, unbroken } from "./words";
 
@@ -97,9 +97,7 @@ export function HeatTable(props: View & { shown: Shown }): JSX.Element {
         </table>
       </Scroll>
       {table.rows.length > FEW_ACCOUNTS && !printing && (
-        <button type="button" class="link more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? `Show the first ${FEW_ACCOUNTS} only` : `Show all ${count(table.rows.length)} accounts`}
-        </button>
+        <Fold open={all} few={FEW_ACCOUNTS} all={`${count(table.rows.length)} accounts`} turn={() => setAll(!all)} />
       )}
       <ul class="legend" aria-label="Colours">
         {STEPS.map((step, i) => <li key={step}><span class={`swatch heat-${i}`} aria-hidden="true" />{step}</li>)}
@@ -172,9 +170,7 @@ export function Groups(props: {
       </ul>
       {groups.length === 0 && <p class="note">No nodes.</p>}
       {folds && !printing && (
-        <button type="button" class="link more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? `Show the first ${FEW_GROUPS} only` : `Show all ${count(groups.length)}`}
-        </button>
+        <Fold open={all} few={FEW_GROUPS} all={count(groups.length)} turn={() => setAll(!all)} />
       )}
     </Panel>
   );

@@ -39,6 +39,28 @@ export function SaveButton(props: {
   );
 }
 
+/** Below a table that shows its first rows only: how many these are, and a button for `step` more. */
+export function More(props: { limit: number; all: number; step: number; show: () => void }): JSX.Element | null {
+  const { limit, all, step, show } = props;
+  if (all <= limit) return null;
+  return (
+    <p class="more">
+      {count(limit)} of {count(all)} are shown.{" "}
+      <button type="button" class="link no-print" onClick={show}>Show {count(Math.min(step, all - limit))} more</button>
+    </p>
+  );
+}
+
+/** A button that unfolds what shows its first `few` only, and folds it again. */
+export function Fold(props: { open: boolean; few: number; all: string; turn: () => void }): JSX.Element {
+  const { open, few, all, turn } = props;
+  return (
+    <button type="button" class="link more" aria-expanded={open} onClick={turn}>
+      {open ? `Show the first ${few} only` : `Show all ${all}`}
+    </button>
+  );
+}
+
 /** Characters; the titles of most patches have fewer. */
 const LONG = 120;
 

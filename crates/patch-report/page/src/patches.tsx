@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Cell } from "./csv";
 import type { MissingPatch } from "./figures";
 import { withValues } from "./filter";
-import { Name, Panel, SaveButton, Scroll, Severity } from "./parts";
+import { More, Name, Panel, SaveButton, Scroll, Severity } from "./parts";
 import { fileName, goTo, missingPart, type View } from "./view";
 import { count, unbroken } from "./words";
 
@@ -78,14 +78,7 @@ export function MissingPatches(props: View): JSX.Element {
         </table>
       </Scroll>
       {patches.length === 0 && <p class="note">None is missing.</p>}
-      {patches.length > limit && (
-        <p class="more">
-          {count(limit)} of {count(patches.length)} are shown.{" "}
-          <button type="button" class="link no-print" onClick={() => setMost(most + STEP)}>
-            Show {count(Math.min(STEP, patches.length - limit))} more
-          </button>
-        </p>
-      )}
+      <More limit={limit} all={patches.length} step={STEP} show={() => setMost(most + STEP)} />
     </Panel>
   );
 }
