@@ -64,11 +64,10 @@ impl CsvFile {
         &mut self,
         names: impl Iterator<Item = Cow<'a, str>> + Clone,
     ) -> io::Result<()> {
-        self.numbers = names
-            .clone()
-            .map(|name| NUMBERS.contains(&name.as_ref()))
-            .collect();
-        self.write(names.map(|name| safe(name, false)))
+        // No name is a number: none is known to be a column of them yet.
+        self.row(names.clone())?;
+        self.numbers = names.map(|name| NUMBERS.contains(&name.as_ref())).collect();
+        Ok(())
     }
 
     /// Writes a row.
@@ -77,14 +76,6 @@ impl CsvFile {
             let may_be_number = self.numbers.get(at).copied().unwrap_or_default();
             self.writer
                 .write_field(safe(value, may_be_number).as_bytes())?;
-        }
-        self.writer.write_record(None::<&[u8]>)?;
-        Ok(())
-    }
-
-    fn write<'a>(&mut self, values: impl Iterator<Item = Cow<'a, str>>) -> io::Result<()> {
-        for value in values {
-            self.writer.write_field(value.as_bytes())?;
         }
         self.writer.write_record(None::<&[u8]>)?;
         Ok(())
