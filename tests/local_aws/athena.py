@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from functools import partial
@@ -223,9 +222,8 @@ def _workgroup(body: bytes) -> str | None:
     A policy allows Athena's actions on workgroups:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
     """
-    request = json.loads(body or b"{}")
     for member, known in _IDS.items():
-        ids = request.get(member) or ()
+        ids = iam_actions._safe_json_field(body, member)
         for each in [ids] if isinstance(ids, str) else ids:
             if each in known:
                 return known[each].get("WorkGroup", "primary")
